@@ -1,0 +1,1 @@
+//! Pure Kubernetes semantics: names, selectors, patches, codecs, status, quantities.

@@ -1,0 +1,1 @@
+//! The API server: HTTP, filters, verbs, registry, resources.

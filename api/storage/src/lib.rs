@@ -1,0 +1,1 @@
+//! Typed access to objects over the store, and the watch cache.

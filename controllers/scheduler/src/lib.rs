@@ -1,0 +1,1 @@
+//! The scheduler: framework, queues, plugins; pure up to binding.

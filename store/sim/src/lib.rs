@@ -1,0 +1,1 @@
+//! Seeded simulation of the store with fault injection; one file a safety property.

@@ -1,0 +1,1 @@
+//! The replicated store: Raft, backend, watch hub and the etcd v3 wire.

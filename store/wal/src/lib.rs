@@ -1,0 +1,1 @@
+//! The write-ahead log: segments on disk, group commit, recovery.
