@@ -1,2 +1,67 @@
-//! Entry point.
-fn main() {}
+//! Checks and generators of this repository: `cargo xtask verify` only reads, `cargo xtask fix` writes.
+
+mod deps;
+mod features;
+mod tidy;
+mod workspace;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use std::process::Command;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks and generators of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that must hold before a change lands; reads only
+    Verify,
+    /// Formats, applies clippy's suggestions, rewrites the edge list
+    Fix,
+    /// Length and shape of files, banned words, undeclared modules
+    Tidy,
+    /// Compares the crate graph with the committed edge list
+    Deps,
+    /// Feature IDs and the tests that prove them
+    Features,
+}
+
+fn main() -> Result<()> {
+    let root = workspace::root()?;
+    std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
+    match Arguments::parse().task {
+        Task::Verify => verify(),
+        Task::Fix => fix(),
+        Task::Tidy => tidy::check(&root),
+        Task::Deps => deps::check(&root),
+        Task::Features => features::print(&root),
+    }
+}
+
+fn verify() -> Result<()> {
+    let root = workspace::root()?;
+    cargo(&["fmt", "--all", "--check"])?;
+    tidy::check(&root)?;
+    deps::check(&root)?;
+    features::check(&root)?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
+}
+
+fn fix() -> Result<()> {
+    let root = workspace::root()?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"])?;
+    cargo(&["fmt", "--all"])?;
+    deps::write(&root)
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("cargo").args(arguments).status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed", arguments.join(" "));
+    }
+    Ok(())
+}
