@@ -1,1 +1,7 @@
-//! The API server: HTTP, filters, verbs, registry, resources.
+//! The API server: a versioned server of Kubernetes objects over the store.
+//!
+//! In the order a request meets them: [`http`] (socket, TLS, bodies), [`filters`] (who, may they, is there room).
+
+pub mod auth;
+pub mod filters;
+pub mod http;

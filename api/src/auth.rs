@@ -1,0 +1,7 @@
+//! Who asks (x509 certificates, bound service-account tokens) and what they may do (`authz`: RBAC).
+//!
+//! Nothing here writes: tokens are signed for the handlers of TokenRequest, reviews are evaluated for theirs.
+
+pub mod user;
+
+pub use user::UserInfo;

@@ -1,0 +1,245 @@
+//! Bodies: what comes in (read whole, under a limit) and what goes out (bytes that are already encoded).
+
+use bytes::{Bytes, BytesMut};
+use futures::Stream;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Any error of a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A response body. Whole bodies need no allocation of their own; streams are boxed once.
+pub struct Body(Kind);
+
+type BoxedBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>;
+
+enum Kind {
+    Empty,
+    Full(Bytes),
+    Chunks { rest: std::vec::IntoIter<Bytes>, bytes_left: u64 },
+    Boxed(BoxedBody),
+}
+
+impl Body {
+    /// No bytes at all.
+    pub const fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    /// All of it at once.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        if bytes.is_empty() { Self::empty() } else { Self(Kind::Full(bytes)) }
+    }
+
+    /// Pieces that are already there; sent one after the other with a Content-Length.
+    pub fn chunks(chunks: Vec<Bytes>) -> Self {
+        let bytes_left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Self(Kind::Chunks { rest: chunks.into_iter(), bytes_left })
+    }
+
+    /// Pieces that come into being while they are sent; the length is not known.
+    pub fn stream<S, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        use futures::{StreamExt, TryStreamExt};
+        Self::boxed(http_body_util::StreamBody::new(stream.map_err(Into::into).map(|item| item.map(Frame::data))))
+    }
+
+    /// Any other body.
+    pub fn boxed<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    {
+        Self(Kind::Boxed(Box::pin(body)))
+    }
+
+    /// Whether every byte is already in memory.
+    pub fn is_whole(&self) -> bool {
+        !matches!(self.0, Kind::Boxed(_))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Kind::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Chunks { rest, bytes_left } => Poll::Ready(rest.next().map(|chunk| {
+                *bytes_left -= chunk.len() as u64;
+                Ok(Frame::data(chunk))
+            })),
+            Kind::Boxed(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Full(_) => false,
+            Kind::Chunks { rest, .. } => rest.len() == 0,
+            Kind::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Chunks { bytes_left, .. } => SizeHint::with_exact(*bytes_left),
+            Kind::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body")
+    }
+}
+
+/// A request body that has not been read yet, from a socket or from this process.
+pub struct RequestBody(RequestKind);
+
+enum RequestKind {
+    Incoming(hyper::body::Incoming),
+    Boxed(BoxedBody),
+}
+
+/// Why a request body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// More than the limit.
+    #[error("limit is {limit}")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The peer went away or broke the protocol.
+    #[error("reading the request body: {0}")]
+    Broken(BoxError),
+}
+
+impl RequestBody {
+    /// A body of this process.
+    pub fn boxed<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(RequestKind::Boxed(Box::pin(body.map_err(Into::into))))
+    }
+
+    /// Reads everything, at most `bytes_max`. A body of one frame is not copied.
+    ///
+    /// # Errors
+    /// [`ReadError::TooLarge`] without reading on; [`ReadError::Broken`] when the peer fails.
+    pub async fn read(mut self, bytes_max: usize) -> Result<Bytes, ReadError> {
+        if http_body::Body::size_hint(&self).lower() > bytes_max as u64 {
+            return Err(ReadError::TooLarge { limit: bytes_max });
+        }
+        let mut first = Bytes::new();
+        let mut joined = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
+            if first.len().max(joined.len()) + data.len() > bytes_max {
+                return Err(ReadError::TooLarge { limit: bytes_max });
+            }
+            if first.is_empty() && joined.is_empty() {
+                first = data;
+                continue;
+            }
+            if joined.is_empty() {
+                joined.extend_from_slice(&first);
+                first = Bytes::new();
+            }
+            joined.extend_from_slice(&data);
+        }
+        Ok(if joined.is_empty() { first } else { joined.freeze() })
+    }
+}
+
+impl From<hyper::body::Incoming> for RequestBody {
+    fn from(body: hyper::body::Incoming) -> Self {
+        Self(RequestKind::Incoming(body))
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            RequestKind::Incoming(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+            RequestKind::Boxed(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            RequestKind::Incoming(body) => body.is_end_stream(),
+            RequestKind::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            RequestKind::Incoming(body) => body.size_hint(),
+            RequestKind::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestBody")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{Full, StreamBody};
+
+    fn pieces(pieces: &'static [&'static str]) -> RequestBody {
+        let frames = pieces.iter().map(|piece| Ok::<_, BoxError>(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        RequestBody::boxed(StreamBody::new(futures::stream::iter(frames)))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_and_in_order() {
+        assert_eq!(pieces(&["ab", "c", "", "def"]).read(6).await.expect("fits"), "abcdef");
+        assert_eq!(RequestBody::boxed(Full::new(Bytes::from("x"))).read(1).await.expect("fits"), "x");
+        assert_eq!(pieces(&[]).read(0).await.expect("empty"), "");
+    }
+
+    #[tokio::test]
+    async fn a_body_above_the_limit_is_refused_whether_or_not_its_length_is_known() {
+        let streamed = pieces(&["abc", "def"]).read(5).await;
+        assert!(matches!(streamed, Err(ReadError::TooLarge { limit: 5 })), "{streamed:?}");
+        let known = RequestBody::boxed(Full::new(Bytes::from("abcdef"))).read(5).await;
+        assert!(matches!(known, Err(ReadError::TooLarge { limit: 5 })), "{known:?}");
+    }
+
+    #[tokio::test]
+    async fn chunks_know_their_length() {
+        let body = Body::chunks(vec![Bytes::from("ab"), Bytes::from("c")]);
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(3));
+        assert_eq!(body.collect().await.expect("in memory").to_bytes(), "abc");
+    }
+}
