@@ -5,3 +5,4 @@
 pub mod auth;
 pub mod filters;
 pub mod http;
+pub mod registry;

@@ -86,8 +86,7 @@ impl Subresource {
     /// `status`: the parent's own kind.
     pub const STATUS: Self = Self { name: "status", body: None, verbs: GET_PATCH_UPDATE };
     /// `scale`: autoscaling/v1 Scale.
-    pub const SCALE: Self =
-        Self { name: "scale", body: Some(("autoscaling", "v1", "Scale")), verbs: GET_PATCH_UPDATE };
+    pub const SCALE: Self = Self { name: "scale", body: Some(("autoscaling", "v1", "Scale")), verbs: GET_PATCH_UPDATE };
     /// `pods/binding`.
     pub const BINDING: Self = Self { name: "binding", body: Some(("", "v1", "Binding")), verbs: CREATE_ONLY };
     /// `pods/log`.
@@ -314,8 +313,7 @@ pub trait Strategy: Send + Sync {
 }
 
 /// Upstream's second column of kinds without a printer of their own.
-pub const CREATED_AT: Column =
-    Column { name: "Created At", kind: "date", format: "", description: "", priority: 0 };
+pub const CREATED_AT: Column = Column { name: "Created At", kind: "date", format: "", description: "", priority: 0 };
 
 /// Replaces everything in `new` except `status` and `metadata` by what `old` holds.
 pub fn keep_all_but_status(new: &mut Value, old: &Value) {
