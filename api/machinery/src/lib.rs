@@ -1,1 +1,12 @@
 //! Pure Kubernetes semantics: names, selectors, patches, codecs, status, quantities.
+//!
+//! Nothing here knows a socket, a store, a clock or a source of randomness: time and random numbers are arguments.
+//! Objects that are being written are [`serde_json::Value`]; objects that are only read stay bytes and never come
+//! through here.
+//!
+//! In reading order:
+
+pub mod field;
+pub mod gotext;
+pub mod gvk;
+pub mod status;
