@@ -9,4 +9,7 @@
 pub mod field;
 pub mod gotext;
 pub mod gvk;
+pub mod meta;
+pub mod names;
 pub mod status;
+pub mod value;
