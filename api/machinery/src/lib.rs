@@ -11,5 +11,6 @@ pub mod gotext;
 pub mod gvk;
 pub mod meta;
 pub mod names;
+pub mod selector;
 pub mod status;
 pub mod value;
