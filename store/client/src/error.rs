@@ -121,3 +121,46 @@ impl Error {
         matches!(self.code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded)
     }
 }
+
+impl From<store_mvcc::Error> for Error {
+    fn from(refusal: store_mvcc::Error) -> Self {
+        use store_mvcc::Error as Refusal;
+        match refusal {
+            Refusal::Compacted => Self::COMPACTED,
+            Refusal::FutureRevision => Self::FUTURE_REVISION,
+            Refusal::KeyNotFound => Self::KEY_NOT_FOUND,
+            Refusal::EmptyKey => Self::EMPTY_KEY,
+            Refusal::ValueProvided => Self::VALUE_PROVIDED,
+            Refusal::LeaseProvided => Self::LEASE_PROVIDED,
+            Refusal::TooManyOps => Self::TOO_MANY_OPS,
+            Refusal::DuplicateKey => Self::DUPLICATE_KEY,
+            Refusal::InvalidSortOption => Self::INVALID_SORT_OPTION,
+            Refusal::LeaseNotFound => Self::LEASE_NOT_FOUND,
+            Refusal::LeaseExists => Self::LEASE_EXISTS,
+            Refusal::LeaseTtlTooLarge => Self::LEASE_TTL_TOO_LARGE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_the_state_machine_keeps_its_text() {
+        for refusal in [
+            store_mvcc::Error::Compacted,
+            store_mvcc::Error::KeyNotFound,
+            store_mvcc::Error::DuplicateKey,
+            store_mvcc::Error::LeaseTtlTooLarge,
+        ] {
+            assert_eq!(Error::from(refusal).message, format!("etcdserver: {refusal}"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_never_promised_as_known() {
+        assert!(Error::TIMEOUT.outcome_unknown() && Error::LEADER_CHANGED.outcome_unknown());
+        assert!(!Error::NO_LEADER.outcome_unknown() && !Error::COMPACTED.outcome_unknown());
+    }
+}

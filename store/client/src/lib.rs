@@ -1,15 +1,17 @@
 //! How everything outside the store talks to it: [`Store`], with the operations and errors of the etcd v3 API.
 //!
-//! Three implementations pass one exam ([`conformance`]): the member in this process (crate `store`), the in-memory
-//! store of this crate ([`memory`]), and any etcd v3 server over gRPC ([`remote`]).
+//! Three implementations pass one exam (`conformance`): the member in this process (crate `store`), the in-memory
+//! store of this crate ([`memory`]), and any etcd v3 server over gRPC (`remote`).
 
 pub mod error;
+pub mod memory;
 pub mod watch;
 
 use async_trait::async_trait;
 use store_types::etcdserverpb as pb;
 
 pub use error::{Code, Error, Result};
+pub use memory::MemoryStore;
 pub use watch::{WatchEvent, WatchHandle};
 
 /// A linearizable, revisioned key-value store with watches and leases, as documented by the etcd v3 API.

@@ -11,6 +11,9 @@ use store_types::etcdserverpb::request_op::Request;
 /// Most operations (or compares) on one path through a transaction; more are refused with [`Error::TooManyOps`].
 pub const TXN_OPERATIONS_MAX: usize = 128;
 
+/// Largest encoded request that changes something; a larger one is refused as too large before it is proposed.
+pub const REQUEST_BYTES_MAX: usize = 1_536 * 1024;
+
 /// Checks any operation that a client can send.
 pub fn operation(operation: &Operation) -> Result<(), Error> {
     match operation {
