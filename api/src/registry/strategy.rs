@@ -1,12 +1,11 @@
 //! What a kind adds to the generic registry: facts ([`KindInfo`]) and behaviour ([`Strategy`]).
 //!
 //! A strategy is a stateless value over `serde_json::Value`. It never talks to the store: what needs other objects
-//! (allocation, escalation checks) happens in the two asynchronous hooks [`Strategy::begin_create`] and
-//! [`Strategy::begin_update`], whose [`Reservation`] is undone unless the write succeeds.
+//! (allocation, escalation checks) happens in its [`Hooks`], whose [`Reservation`] is undone unless the write succeeds.
 //!
-//! Order of a create: decode, [`Strategy::default`], system metadata, [`Strategy::prepare_for_create`], admission,
-//! [`Strategy::begin_create`], [`Strategy::validate`], [`Strategy::warnings`], [`Strategy::canonicalize`], store. An update is the same
-//! with the `_update` hooks and the stored object as `old`.
+//! Order of a create: decode, [`Strategy::default`], admission, system metadata, [`Strategy::prepare_for_create`],
+//! [`Hooks::begin_create`], [`Strategy::validate`], [`Strategy::canonicalize`], store. An update is the same with the
+//! `_update` functions and the stored object as `old`.
 
 use crate::auth::UserInfo;
 use crate::registry::Registry;
@@ -182,8 +181,35 @@ pub trait Claim: Send {
 /// The claims of one write.
 pub type Reservation = Vec<Box<dyn Claim>>;
 
-/// The behaviour of a kind. Only [`Self::info`] and [`Self::validate`] are required.
+/// What a write of a kind does beside the object itself: allocation, escalation checks.
 #[async_trait]
+pub trait Hooks: Send + Sync {
+    /// Before a creation is validated.
+    async fn begin_create(
+        &self,
+        _cx: &Cx<'_>,
+        _registry: &Registry,
+        _object: &mut Value,
+    ) -> Result<Reservation, Status> {
+        Ok(Reservation::new())
+    }
+
+    /// Before an update is validated; again for every attempt when others change the object meanwhile.
+    async fn begin_update(
+        &self,
+        _cx: &Cx<'_>,
+        _registry: &Registry,
+        _new: &mut Value,
+        _old: &Value,
+    ) -> Result<Reservation, Status> {
+        Ok(Reservation::new())
+    }
+
+    /// After the object is gone for good: give back what it claimed.
+    async fn after_delete(&self, _registry: &Registry, _object: &Value) {}
+}
+
+/// The behaviour of a kind. Only [`Self::info`] and [`Self::validate`] are required.
 pub trait Strategy: Send + Sync {
     /// Facts.
     fn info(&self) -> &'static KindInfo;
@@ -214,29 +240,15 @@ pub trait Strategy: Send + Sync {
     /// Last normalisation after validation.
     fn canonicalize(&self, _object: &mut Value) {}
 
-    /// Claims and checks that need other objects, at creation.
-    async fn begin_create(
-        &self,
-        _cx: &Cx<'_>,
-        _registry: &Registry,
-        _object: &mut Value,
-    ) -> Result<Reservation, Status> {
-        Ok(Reservation::new())
+    /// Claims and checks that need other objects; none for most kinds.
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        None
     }
 
-    /// Claims and checks that need other objects, at an update.
-    async fn begin_update(
-        &self,
-        _cx: &Cx<'_>,
-        _registry: &Registry,
-        _new: &mut Value,
-        _old: &Value,
-    ) -> Result<Reservation, Status> {
-        Ok(Reservation::new())
+    /// Whether a deletion answers with the last object instead of a Status (pods, services).
+    fn returns_deleted_object(&self) -> bool {
+        false
     }
-
-    /// After the object is gone for good: give back what it claimed.
-    async fn after_delete(&self, _registry: &Registry, _object: &Value) {}
 
     /// Through `status`: what a client may not change there. The default takes everything but `status` and
     /// `metadata` from the stored object.

@@ -1,0 +1,219 @@
+//! What form an answer takes (Accept) and what form a body has (Content-Type), with upstream's rules and texts.
+//!
+//! JSON and YAML are spoken; protobuf is not, so clients that ask for protobuf first get their fall-back, and those that
+//! ask for nothing else get a 406.
+
+use api_machinery::status::Status;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+
+/// How bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// `application/json`
+    Json,
+    /// `application/yaml`
+    Yaml,
+}
+
+impl Encoding {
+    /// The media type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// What is written: the object, or a view of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The object or list itself.
+    Object,
+    /// `as=Table`
+    Table,
+    /// `as=PartialObjectMetadata`
+    Partial,
+    /// `as=PartialObjectMetadataList`
+    PartialList,
+}
+
+/// The outcome of negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Bytes.
+    pub encoding: Encoding,
+    /// Content.
+    pub view: View,
+}
+
+impl Output {
+    /// Plain JSON.
+    pub const JSON: Self = Self { encoding: Encoding::Json, view: View::Object };
+}
+
+const ACCEPTED: &[&str] = &["application/json", "application/yaml"];
+const ACCEPTED_STREAM: &[&str] = &["application/json;stream=watch"];
+/// Clauses of an Accept header that are looked at; more are ignored, so that a long header costs nothing.
+const CLAUSES_MAX: usize = 32;
+
+/// The form of an answer that is no watch.
+///
+/// # Errors
+/// 406 when the client accepts nothing that is spoken here.
+pub fn output(headers: &HeaderMap) -> Result<Output, Status> {
+    negotiate(headers, false).ok_or_else(|| Status::not_acceptable(ACCEPTED))
+}
+
+/// The form of a watch's frames.
+///
+/// # Errors
+/// 406 when the client accepts nothing that can be streamed.
+pub fn stream(headers: &HeaderMap) -> Result<Output, Status> {
+    negotiate(headers, true).ok_or_else(|| Status::not_acceptable(ACCEPTED_STREAM))
+}
+
+/// The form of an answer that has no Table: what a write answers, and statuses.
+pub fn error_encoding(headers: &HeaderMap) -> Encoding {
+    negotiate(headers, false).map_or(Encoding::Json, |output| output.encoding)
+}
+
+fn negotiate(headers: &HeaderMap, streamed: bool) -> Option<Output> {
+    let Some(header) = headers.get(ACCEPT) else { return Some(Output::JSON) };
+    let header = header.to_str().ok()?;
+    if header.is_empty() || header == "*/*" || header == "application/json" {
+        return Some(Output::JSON);
+    }
+    let mut clauses: Vec<(Clause<'_>, usize)> =
+        header.split(',').take(CLAUSES_MAX).filter_map(Clause::parse).enumerate().map(|(at, c)| (c, at)).collect();
+    clauses.sort_by(|(a, at), (b, bt)| b.quality.cmp(&a.quality).then(at.cmp(bt)));
+    clauses.iter().find_map(|(clause, _)| clause.output(streamed))
+}
+
+#[derive(Debug)]
+struct Clause<'a> {
+    kind: &'a str,
+    subkind: &'a str,
+    /// In thousandths.
+    quality: u32,
+    parameters: &'a str,
+}
+
+impl<'a> Clause<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (media, parameters) = text.split_once(';').unwrap_or((text, ""));
+        let (kind, subkind) = media.trim().split_once('/').unwrap_or((media.trim(), "*"));
+        let mut clause = Self { kind, subkind, quality: 1000, parameters };
+        if let Some(quality) = clause.parameter("q") {
+            let quality = quality.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q))?;
+            clause.quality = (quality * 1000.0).round() as u32;
+        }
+        Some(clause)
+    }
+
+    fn parameter(&self, name: &str) -> Option<&'a str> {
+        self.parameters.split(';').find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            (key.trim() == name).then(|| value.trim().trim_matches('"'))
+        })
+    }
+
+    fn output(&self, streamed: bool) -> Option<Output> {
+        let encoding = match (self.kind, self.subkind) {
+            ("*", "*") | ("application", "*") | ("application", "json") => Encoding::Json,
+            ("application", "yaml") if !streamed => Encoding::Yaml,
+            _ => return None,
+        };
+        if self.parameter("stream").is_some_and(|stream| !(streamed && stream == "watch")) {
+            return None;
+        }
+        let view = match self.parameter("as") {
+            None => View::Object,
+            Some(kind) => {
+                let known = self.parameter("g") == Some("meta.k8s.io") && self.parameter("v") == Some("v1");
+                match kind {
+                    "Table" if known => View::Table,
+                    "PartialObjectMetadata" if known => View::Partial,
+                    "PartialObjectMetadataList" if known => View::PartialList,
+                    _ => return None,
+                }
+            }
+        };
+        Some(Output { encoding, view })
+    }
+}
+
+/// The form of a request body; none means JSON.
+///
+/// # Errors
+/// 415 for everything that is not spoken here, protobuf and CBOR among it.
+pub fn input(headers: &HeaderMap) -> Result<Encoding, Status> {
+    match media_type(headers) {
+        "" | "application/json" => Ok(Encoding::Json),
+        "application/yaml" => Ok(Encoding::Yaml),
+        _ => Err(Status::unsupported_media_type(ACCEPTED)),
+    }
+}
+
+/// The Content-Type without its parameters.
+pub fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().unwrap_or("").trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(accept: &'static str) -> Result<Output, Status> {
+        output(&[(ACCEPT, accept.parse().expect("a header"))].into_iter().collect())
+    }
+
+    // proves: AM-26
+    #[test]
+    fn the_best_form_that_is_spoken_wins() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,\
+            application/json";
+        let cases = [
+            ("*/*", Encoding::Json, View::Object),
+            ("application/yaml", Encoding::Yaml, View::Object),
+            ("application/vnd.kubernetes.protobuf,application/json", Encoding::Json, View::Object),
+            ("application/json;q=0.1, application/yaml", Encoding::Yaml, View::Object),
+            ("text/html, */*;q=0.8", Encoding::Json, View::Object),
+            (table, Encoding::Json, View::Table),
+            ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Encoding::Json, View::Partial),
+            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Encoding::Json, View::PartialList),
+            ("application/json;as=Table;v=v9;g=meta.k8s.io, application/json", Encoding::Json, View::Object),
+        ];
+        for (accept, encoding, view) in cases {
+            assert_eq!(ask(accept).expect(accept), Output { encoding, view }, "{accept}");
+        }
+    }
+
+    // proves: AM-30
+    #[test]
+    fn what_is_not_spoken_is_refused_with_the_list_of_what_is() {
+        for accept in ["application/vnd.kubernetes.protobuf", "text/html", "application/json;as=Table;v=v9;g=meta.k8s.io"] {
+            let status = ask(accept).expect_err(accept);
+            assert_eq!(status.code, 406);
+            assert_eq!(
+                status.message,
+                "only the following media types are accepted: application/json, application/yaml"
+            );
+        }
+    }
+
+    #[test]
+    fn bodies_are_json_or_yaml() {
+        let of = |text: &'static str| input(&[(CONTENT_TYPE, text.parse().expect("a header"))].into_iter().collect());
+        assert_eq!(of("application/json; charset=utf-8").expect("json"), Encoding::Json);
+        assert_eq!(of("application/yaml").expect("yaml"), Encoding::Yaml);
+        let status = of("application/vnd.kubernetes.protobuf").expect_err("protobuf");
+        assert_eq!(status.code, 415);
+        assert_eq!(
+            status.message,
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml"
+        );
+    }
+}
