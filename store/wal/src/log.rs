@@ -143,7 +143,7 @@ impl Log {
         let (mut from, to) = bounds_of(range);
         let mut out = Vec::new();
         let mut bytes_left = bytes_max;
-        let mut retried = false;
+        let mut failed_at = None;
         let mut truncations = None;
         loop {
             let disk_to = {
@@ -165,24 +165,19 @@ impl Log {
                 to.min(state.view.low())
             };
             let span = self.shared.segments.lock().locate(from, disk_to, bytes_left);
-            let read = match &span {
-                Some(span) => span.read(&mut out),
+            let read = match span {
+                Some(span) if !out.is_empty() && span.payload_bytes() > bytes_left => return Ok(out),
+                Some(span) => span.read(&mut out).map(|()| span),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, format!("log entry {from} has no place on disk"))),
             };
-            match (read, span) {
-                (Ok(()), Some(span)) => {
-                    let used: usize = out[out.len() - (span.next() - from) as usize..].iter().map(|e| e.2.len()).sum();
+            match read {
+                Ok(span) => {
                     from = span.next();
-                    retried = false;
-                    if used >= bytes_left {
-                        return Ok(out);
-                    }
-                    bytes_left -= used;
+                    bytes_left = bytes_left.saturating_sub(span.payload_bytes());
                 }
+                Err(error) if failed_at == Some(from) => return Err(error),
                 // A purge or truncation may have overtaken this read; then the range is another one now.
-                (Err(_), _) | (Ok(()), None) if !retried => retried = true,
-                (Err(error), _) => return Err(error),
-                (Ok(()), None) => return Ok(out),
+                Err(_) => failed_at = Some(from),
             }
         }
     }

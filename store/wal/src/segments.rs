@@ -130,6 +130,11 @@ impl Segments {
 }
 
 impl Span {
+    /// Bytes of payload in the span.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.slots.iter().map(|slot| slot.bytes as usize - RECORD_HEADER_BYTES).sum()
+    }
+
     /// Index after the last entry of the span.
     pub(crate) fn next(&self) -> u64 {
         self.first + self.slots.len() as u64
