@@ -6,6 +6,8 @@
 //!
 //! In reading order:
 
+pub mod codec;
+pub mod duration;
 pub mod field;
 pub mod gotext;
 pub mod gvk;
@@ -13,4 +15,5 @@ pub mod meta;
 pub mod names;
 pub mod selector;
 pub mod status;
+pub mod time;
 pub mod value;
