@@ -2,6 +2,7 @@
 
 mod deps;
 mod features;
+mod kinds;
 mod tidy;
 mod workspace;
 
@@ -28,6 +29,11 @@ enum Task {
     Deps,
     /// Feature IDs and the tests that prove them
     Features,
+    /// Rewrites the table of kind facts from the OpenAPI definitions of Kubernetes
+    Kinds {
+        /// `_definitions.json` of the Python package kubernetes-validate
+        definitions: std::path::PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
@@ -39,6 +45,7 @@ fn main() -> Result<()> {
         Task::Tidy => tidy::check(&root),
         Task::Deps => deps::check(&root),
         Task::Features => features::print(&root),
+        Task::Kinds { definitions } => kinds::generate(&definitions, &root.join("api/machinery/schema/kinds.json")),
     }
 }
 
