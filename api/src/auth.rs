@@ -2,6 +2,10 @@
 //!
 //! Nothing here writes: tokens are signed for the handlers of TokenRequest, reviews are evaluated for theirs.
 
+pub mod authz;
+pub mod keys;
+pub mod tokens;
 pub mod user;
+pub mod x509;
 
 pub use user::UserInfo;

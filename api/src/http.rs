@@ -5,8 +5,15 @@
 //!
 //! Not here: who may do what (`filters`), and what a path means (`filters::request_info`).
 
+pub mod accept;
 pub mod body;
+pub mod connection;
 pub mod context;
+pub mod peer;
+pub mod respond;
+pub mod tls;
 
 pub use body::{Body, BoxError, RequestBody};
 pub use context::RequestContext;
+pub use peer::Peer;
+pub use tls::TlsMaterial;

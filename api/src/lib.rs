@@ -4,5 +4,8 @@
 
 pub mod auth;
 pub mod filters;
+pub mod health;
 pub mod http;
+pub mod metrics;
 pub mod registry;
+pub mod version;

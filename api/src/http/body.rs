@@ -1,5 +1,6 @@
 //! Bodies: what comes in (read whole, under a limit) and what goes out (bytes that are already encoded).
 
+use crate::filters::in_flight::RequestGuard;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use http_body::{Frame, SizeHint};
@@ -12,7 +13,11 @@ use std::task::{Context, Poll};
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A response body. Whole bodies need no allocation of their own; streams are boxed once.
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    /// Let go when the last byte has been handed over or the body is dropped.
+    guard: Option<RequestGuard>,
+}
 
 type BoxedBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>;
 
@@ -26,19 +31,19 @@ enum Kind {
 impl Body {
     /// No bytes at all.
     pub const fn empty() -> Self {
-        Self(Kind::Empty)
+        Self { kind: Kind::Empty, guard: None }
     }
 
     /// All of it at once.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Self(Kind::Full(bytes)) }
+        if bytes.is_empty() { Self::empty() } else { Self { kind: Kind::Full(bytes), guard: None } }
     }
 
     /// Pieces that are already there; sent one after the other with a Content-Length.
     pub fn chunks(chunks: Vec<Bytes>) -> Self {
         let bytes_left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self(Kind::Chunks { rest: chunks.into_iter(), bytes_left })
+        Self { kind: Kind::Chunks { rest: chunks.into_iter(), bytes_left }, guard: None }
     }
 
     /// Pieces that come into being while they are sent; the length is not known.
@@ -56,12 +61,23 @@ impl Body {
     where
         B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
-        Self(Kind::Boxed(Box::pin(body)))
+        Self { kind: Kind::Boxed(Box::pin(body)), guard: None }
+    }
+
+    /// Holds on to the request's accounting until the body is done.
+    pub(crate) fn guarded(mut self, guard: RequestGuard) -> Self {
+        self.guard = Some(guard);
+        self
+    }
+
+    /// Takes the accounting off, to put it on a body that wraps this one.
+    pub(crate) fn take_guard(&mut self) -> Option<RequestGuard> {
+        self.guard.take()
     }
 
     /// Whether every byte is already in memory.
     pub fn is_whole(&self) -> bool {
-        !matches!(self.0, Kind::Boxed(_))
+        !matches!(self.kind, Kind::Boxed(_))
     }
 }
 
@@ -70,11 +86,11 @@ impl http_body::Body for Body {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Kind::Empty;
+                self.kind = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Kind::Chunks { rest, bytes_left } => Poll::Ready(rest.next().map(|chunk| {
@@ -86,7 +102,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Empty => true,
             Kind::Full(_) => false,
             Kind::Chunks { rest, .. } => rest.len() == 0,
@@ -95,7 +111,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Chunks { bytes_left, .. } => SizeHint::with_exact(*bytes_left),

@@ -1,0 +1,88 @@
+//! Answers to `authorization.k8s.io/v1` reviews: the `status` of each, given its `spec`.
+
+use crate::auth::UserInfo;
+use crate::auth::authz::rule::{Rule, compact};
+use crate::auth::authz::{Attributes, Authorizer};
+use crate::auth::user::AUTHENTICATED;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The user that a SubjectAccessReview's spec describes, with no group added.
+pub fn subject(spec: &Value) -> UserInfo {
+    let extra = spec.get("extra").and_then(Value::as_object).into_iter().flatten();
+    UserInfo {
+        name: text(spec, "user").to_owned(),
+        uid: text(spec, "uid").to_owned(),
+        groups: texts(&spec["groups"]),
+        extra: extra.map(|(key, values)| (key.to_lowercase(), texts(values))).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// The status of a SubjectAccessReview, SelfSubjectAccessReview or LocalSubjectAccessReview of this user.
+pub fn access(authorizer: &Authorizer, user: &UserInfo, spec: &Value) -> Value {
+    let none = Value::Null;
+    let resource = spec.get("resourceAttributes").filter(|value| !value.is_null());
+    let path = spec.get("nonResourceAttributes").filter(|value| !value.is_null());
+    let on = resource.or(path).unwrap_or(&none);
+    let attributes = Attributes {
+        user,
+        verb: text(on, "verb"),
+        group: text(on, "group"),
+        version: text(on, "version"),
+        resource: text(on, "resource"),
+        subresource: text(on, "subresource"),
+        name: text(on, "name"),
+        namespace: text(on, "namespace"),
+        path: text(on, "path"),
+    };
+    let decision = authorizer.authorize(&attributes);
+    let mut status = json!({ "allowed": decision.allowed });
+    if !decision.reason.is_empty() {
+        status["reason"] = decision.reason.into();
+    }
+    status
+}
+
+/// The status of a SelfSubjectRulesReview.
+pub fn rules(authorizer: &Authorizer, user: &UserInfo, namespace: &str) -> Value {
+    let (rules, errors) = authorizer.rules_for(user, namespace);
+    let (resources, paths): (Vec<Rule>, Vec<Rule>) =
+        rules.into_iter().partition(|rule| !rule.resources.is_empty() || rule.non_resource_urls.is_empty());
+    let mut status = json!({
+        "resourceRules": compact(resources),
+        "nonResourceRules": paths,
+        "incomplete": !errors.is_empty(),
+    });
+    if !errors.is_empty() {
+        status["evaluationError"] = errors.join(", ").into();
+    }
+    status
+}
+
+/// `userInfo` as reviews carry it.
+pub fn user_info(user: &UserInfo) -> Value {
+    let mut info = json!({ "username": user.name });
+    if !user.uid.is_empty() {
+        info["uid"] = user.uid.clone().into();
+    }
+    if !user.groups.is_empty() {
+        info["groups"] = json!(user.groups);
+    }
+    if !user.extra.is_empty() {
+        info["extra"] = json!(user.extra);
+    }
+    info
+}
+
+/// Whether a user is known at all; reviews of strangers are answered too.
+pub fn is_authenticated(user: &UserInfo) -> bool {
+    user.in_group(AUTHENTICATED)
+}

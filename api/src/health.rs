@@ -1,0 +1,237 @@
+//! `/livez`, `/readyz`, `/healthz`: named checks, with upstream's texts, `?verbose`, `?exclude=` and a path for each.
+
+use crate::filters::request_info;
+use crate::http::{Body, respond};
+use ::http::{Response, StatusCode};
+use async_trait::async_trait;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A check that takes longer has failed (upstream's value for the store).
+pub const CHECK_SECONDS_MAX: u64 = 2;
+
+/// Something that can be well or not.
+#[async_trait]
+pub trait Check: Send + Sync {
+    /// Its name in paths and texts.
+    fn name(&self) -> &'static str;
+
+    /// Whether the server should be restarted over it, or only left alone for a while.
+    fn counts_for(&self, root: Root) -> bool;
+
+    /// # Errors
+    /// What is wrong. Shown only on the check's own path.
+    async fn check(&self) -> Result<(), String>;
+}
+
+/// Which question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// The old one, both of the others.
+    Healthz,
+    /// Must the process be restarted?
+    Livez,
+    /// May it get requests?
+    Readyz,
+}
+
+impl Root {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Healthz => "healthz",
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+        }
+    }
+}
+
+/// All checks of the server, in the order they are shown.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<Vec<Arc<dyn Check>>>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.checks.iter().map(|check| check.name())).finish()
+    }
+}
+
+impl Health {
+    /// `ping`, then these.
+    pub fn new(checks: impl IntoIterator<Item = Arc<dyn Check>>) -> Self {
+        let ping: Arc<dyn Check> = Arc::new(Ping);
+        Self { checks: Arc::new(std::iter::once(ping).chain(checks).collect()) }
+    }
+
+    /// Answers the path if it is one of health.
+    pub async fn answer(&self, path: &str, query: &str) -> Option<Response<Body>> {
+        let mut segments = path.trim_matches('/').splitn(2, '/');
+        let root = match segments.next()? {
+            "healthz" => Root::Healthz,
+            "livez" => Root::Livez,
+            "readyz" => Root::Readyz,
+            _ => return None,
+        };
+        match segments.next() {
+            None => Some(self.all(root, query).await),
+            Some(name) => {
+                let check = self.checks.iter().find(|check| check.name() == name && check.counts_for(root))?;
+                Some(match within_time(check).await {
+                    Ok(()) => plain("ok".to_owned()),
+                    Err(error) => {
+                        let text = format!("internal server error: {error}\n");
+                        respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)
+                    }
+                })
+            }
+        }
+    }
+
+    /// Whether every check of the root passes.
+    pub async fn passes(&self, root: Root) -> bool {
+        for check in self.checks.iter().filter(|check| check.counts_for(root)) {
+            if within_time(check).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn all(&self, root: Root, query: &str) -> Response<Body> {
+        let mut excluded = excluded(query);
+        let mut text = String::new();
+        let mut failed = false;
+        for check in self.checks.iter().filter(|check| check.counts_for(root)) {
+            let name = check.name();
+            let line = if let Some(at) = excluded.iter().position(|other| other == name) {
+                excluded.swap_remove(at);
+                writeln!(text, "[+]{name} excluded: ok")
+            } else if let Err(error) = within_time(check).await {
+                tracing::info!(check = name, root = root.name(), error, "health check failed");
+                failed = true;
+                writeln!(text, "[-]{name} failed: reason withheld")
+            } else {
+                writeln!(text, "[+]{name} ok")
+            };
+            line.expect("a string takes everything");
+        }
+        if !excluded.is_empty() {
+            let names: Vec<String> = excluded.iter().map(|name| api_machinery::gotext::quote(name)).collect();
+            text.push_str("warn: some health checks cannot be excluded: no matches for ");
+            text.push_str(&names.join(", "));
+            text.push('\n');
+        }
+        if failed {
+            return respond::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{text}{} check failed\n", root.name()));
+        }
+        if request_info::parameter(query, "verbose").is_none() {
+            return plain("ok".to_owned());
+        }
+        plain(format!("{text}{} check passed\n", root.name()))
+    }
+}
+
+async fn within_time(check: &Arc<dyn Check>) -> Result<(), String> {
+    let limit = Duration::from_secs(CHECK_SECONDS_MAX);
+    tokio::time::timeout(limit, check.check()).await.unwrap_or_else(|_| Err("timed out".to_owned()))
+}
+
+fn plain(text: String) -> Response<Body> {
+    respond::text(StatusCode::OK, text)
+}
+
+fn excluded(query: &str) -> Vec<String> {
+    let mut names: Vec<String> = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("exclude="))
+        .map(|value| request_info::decode_value(value).into_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The process answers.
+struct Ping;
+
+#[async_trait]
+impl Check for Ping {
+    fn name(&self) -> &'static str {
+        "ping"
+    }
+
+    fn counts_for(&self, _root: Root) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    struct Fixed(&'static str, bool, Result<(), &'static str>);
+
+    #[async_trait]
+    impl Check for Fixed {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn counts_for(&self, root: Root) -> bool {
+            self.1 || root == Root::Readyz
+        }
+
+        async fn check(&self) -> Result<(), String> {
+            self.2.map_err(str::to_owned)
+        }
+    }
+
+    async fn ask(health: &Health, path: &str, query: &str) -> (u16, String) {
+        let response = health.answer(path, query).await.expect("a path of health");
+        let code = response.status().as_u16();
+        let bytes = response.into_body().collect().await.expect("in memory").to_bytes();
+        (code, String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
+    // proves: AM-45
+    #[tokio::test]
+    async fn health_speaks_in_upstreams_words() {
+        let health = Health::new([
+            Arc::new(Fixed("etcd", true, Ok(()))) as Arc<dyn Check>,
+            Arc::new(Fixed("shutdown", false, Err("process is shutting down"))),
+        ]);
+        for (path, query, want) in [
+            ("/livez", "", (200, "ok")),
+            ("/livez", "verbose", (200, "[+]ping ok\n[+]etcd ok\nlivez check passed\n")),
+            (
+                "/readyz",
+                "",
+                (500, "[+]ping ok\n[+]etcd ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n"),
+            ),
+            (
+                "/readyz",
+                "verbose&exclude=shutdown&exclude=x",
+                (
+                    200,
+                    "[+]ping ok\n[+]etcd ok\n[+]shutdown excluded: ok\n\
+                     warn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check passed\n",
+                ),
+            ),
+            ("/healthz/etcd", "", (200, "ok")),
+            ("/readyz/shutdown", "", (500, "internal server error: process is shutting down\n")),
+        ] {
+            let (code, text) = ask(&health, path, query).await;
+            assert_eq!((code, text.as_str()), want, "{path}?{query}");
+        }
+        assert!(health.answer("/livez/shutdown", "").await.is_none(), "no check of livez");
+        assert!(health.answer("/livezz", "").await.is_none());
+    }
+}
