@@ -1,0 +1,75 @@
+//! The hub: one store, and one [`ResourceStore`] per resource over it.
+
+use crate::cache::{Cache, feed};
+use crate::confirm::Confirmer;
+use crate::continue_token::ContinueKey;
+use crate::error::StorageError;
+use crate::leases::Leases;
+use crate::resource::Resource;
+use crate::resource_store::ResourceStore;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use store_client::Store;
+use tokio::task::JoinSet;
+
+/// Access to all resources of one store. Cheap to clone. When the last clone (and the last [`ResourceStore`] made of
+/// it) is dropped, the feeds of the caches end.
+#[derive(Clone)]
+pub struct Storage {
+    hub: Arc<Hub>,
+}
+
+pub(crate) struct Hub {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) confirmer: Confirmer,
+    pub(crate) leases: Leases,
+    pub(crate) continue_key: ContinueKey,
+    caches: Mutex<HashMap<String, Arc<Cache>>>,
+    feeds: Mutex<JoinSet<()>>,
+}
+
+impl Storage {
+    /// Storage over `store`. The key signs continue tokens; servers of one cluster share it.
+    pub fn new(store: Arc<dyn Store>, continue_key: ContinueKey) -> Self {
+        let hub = Hub {
+            confirmer: Confirmer::new(Arc::clone(&store)),
+            leases: Leases::new(Arc::clone(&store)),
+            store,
+            continue_key,
+            caches: Mutex::new(HashMap::new()),
+            feeds: Mutex::new(JoinSet::new()),
+        };
+        Self { hub: Arc::new(hub) }
+    }
+
+    /// The objects of one resource. Every call for the same resource shares one watch cache, which starts with the
+    /// first list or watch.
+    pub fn resource(&self, resource: Resource) -> ResourceStore {
+        ResourceStore::new(Arc::clone(&self.hub), Arc::new(resource))
+    }
+
+    /// The store's revision, at least as new as everything acknowledged before the call.
+    pub async fn current_revision(&self) -> Result<i64, StorageError> {
+        self.hub.confirmer.current_revision().await
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.hub.store
+    }
+}
+
+impl Hub {
+    /// The cache of a resource, started if it is the first time. Must be called within a runtime.
+    pub(crate) fn cache(&self, resource: &Arc<Resource>) -> Arc<Cache> {
+        let mut caches = self.caches.lock();
+        if let Some(cache) = caches.get(&resource.qualified_name()) {
+            return Arc::clone(cache);
+        }
+        let cache = Cache::new(Arc::clone(resource));
+        caches.insert(resource.qualified_name(), Arc::clone(&cache));
+        self.feeds.lock().spawn(feed::run(Arc::clone(&cache), Arc::clone(&self.store)));
+        cache
+    }
+}
