@@ -56,7 +56,7 @@ const CASES: &[Case] = &[
     Case { name: "a batch twice", appends: 8, damage: |dir| copy_block(dir, 2, 1, 2),
         expected: Decision::Refuse(Damage::BatchSequence), at: (2, 2), entries: REFUSED },
     Case { name: "a batch behind the seal", appends: 3, damage: |dir| { seal_early(dir); copy_block(dir, 1, 1, 6) },
-        expected: Decision::Refuse(Damage::AfterSeal), at: (1, 5), entries: REFUSED },
+        expected: Decision::Refuse(Damage::AfterSeal), at: (1, 6), entries: REFUSED },
     Case { name: "record changed, later batches whole", appends: 8, damage: |dir| flip(dir, 1, 2 * BLOCK_BYTES as u64 + 70),
         expected: Decision::Refuse(Damage::MiddleBatch), at: (1, 2), entries: REFUSED },
     Case { name: "record header changed, later batches whole", appends: 8, damage: |dir| flip(dir, 2, BLOCK_BYTES as u64 + 40),
@@ -264,7 +264,7 @@ fn replace_by_another_log(dir: &Path) {
 }
 
 /// An append that does not fit the rest of the segment: seals it with two blocks unused. The mark of the close before is
-/// batch 4, the seal batch 5.
+/// batch 4, the seal batch 5 in block 5.
 fn seal_early(dir: &Path) {
     let (log, _) = Log::open(options(dir)).unwrap();
     wait(&log, vec![Record::Entry { index: 3, term: 1, payload: Bytes::from(vec![7; 4 * BLOCK_BYTES]) }]);
