@@ -1,0 +1,214 @@
+//! The assembled server: what [`start`] builds from a [`Config`], and the [`Handle`] that its owner holds.
+//!
+//! Order of the start: keys and certificates are read (what is broken is found before anything is served), the policy is
+//! loaded, missing system objects are written, and only then a socket is opened. Order of the end: readiness fails, the
+//! delay passes, sockets close and connections are told to finish, watches end, what is still running gets its time.
+
+pub mod checks;
+pub mod dispatch;
+pub mod local;
+
+use crate::auth::authz::{Authorizer, feed};
+use crate::auth::keys::{KeyError, SigningKey};
+use crate::auth::objects::LiveObjects;
+use crate::auth::tokens::Tokens;
+use crate::auth::x509::{Verifier, X509Error};
+use crate::bootstrap;
+use crate::config::Config;
+use crate::discovery::Discovery;
+use crate::filters::authenticate::Authenticator;
+use crate::filters::in_flight::InFlight;
+use crate::handlers::{Handlers, NodeClient};
+use crate::health::{Health, Root};
+use crate::http::accept::Acceptor;
+use crate::http::tls::{self, TlsError};
+use crate::openapi::OpenApi;
+use crate::registry::{Registry, Settings};
+use crate::resources;
+use daemon::{OnError, Supervisor, TaskKind};
+use dispatch::App;
+use local::LocalService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Requests that run when the sockets close get this long; then they are dropped.
+pub const DRAIN_SECONDS_MAX: u64 = 60;
+
+const ACCEPT: TaskKind = TaskKind { name: "api-accept", on_error: OnError::ShutDown };
+const POLICY: TaskKind = TaskKind { name: "api-policy", on_error: OnError::ShutDown };
+const BOOTSTRAP: TaskKind = TaskKind { name: "api-bootstrap", on_error: OnError::ShutDown };
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Serving certificate, or a PEM that cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The client CA.
+    #[error("client CA: {0}")]
+    ClientCa(#[from] X509Error),
+    /// The service-account key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The address is taken or not ours.
+    #[error("listening on {address}: {source}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Reading the policy.
+    #[error("reading the RBAC policy: {0}")]
+    Policy(#[from] feed::FeedError),
+    /// Writing what every cluster has.
+    #[error("writing the system objects: {0}")]
+    Bootstrap(String),
+    /// The client for the nodes.
+    #[error("client for the nodes: {0}")]
+    NodeClient(String),
+}
+
+/// A running server.
+#[derive(Clone)]
+pub struct Handle {
+    app: Arc<App>,
+    addresses: Arc<[SocketAddr]>,
+    connections: TaskTracker,
+    delay: Duration,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// Starts a server; returns when it answers. Its tasks run under `supervisor`, whose token also begins the drain.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running.
+pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, StartError> {
+    let client_ca = tls::certificates(&config.client_ca_pem, "the client CA")?;
+    let mut tls_config = tls::server_config(&config.tls, &client_ca)?;
+    tls_config.max_early_data_size = 0;
+    let key = SigningKey::from_pem(&config.service_account_signing_key_pem)?;
+    let storage = &config.storage;
+    let tokens = Arc::new(Tokens::new(
+        config.service_account_issuer.clone(),
+        config.service_account_audiences.clone(),
+        key,
+        Arc::new(LiveObjects::new(storage)),
+    ));
+    let authorizer = Arc::new(Authorizer::default());
+    let settings = Settings { service_cidr: config.service_cidr, node_ports: config.node_port_range.clone() };
+    let registry = Arc::new(Registry::new(resources::table(), storage, Arc::clone(&authorizer), &settings));
+    let nodes = NodeClient::new(&config.kubelet_client).map_err(|error| StartError::NodeClient(error.to_string()))?;
+
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        let failed = |source| StartError::Listen { address: *address, source };
+        listeners.push(TcpListener::bind(address).await.map_err(failed)?);
+    }
+    let addresses: Arc<[SocketAddr]> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+
+    bootstrap::run(&registry, &config, addresses.first().copied())
+        .await
+        .map_err(|error| StartError::Bootstrap(error.to_string()))?;
+    let mut policy = feed::Feed::new(storage, Arc::clone(&authorizer));
+    policy.load().await?;
+
+    let shutdown = checks::Shutdown::default();
+    let streams = CancellationToken::new();
+    let health = Health::new(checks::all(storage, &shutdown));
+    let app = Arc::new(App {
+        authenticator: Authenticator { certificates: Verifier::new(&client_ca)?, tokens: Arc::clone(&tokens) },
+        authorizer,
+        in_flight: InFlight::default(),
+        discovery: Discovery::new(registry.kinds()),
+        openapi: OpenApi::new(registry.kinds()),
+        handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), nodes, streams.clone()),
+        registry,
+        tokens,
+        health,
+        shutdown,
+        streams,
+        stop: CancellationToken::new(),
+        writes: TaskTracker::new(),
+    });
+
+    let handle = Handle { app, addresses, connections: TaskTracker::new(), delay: config.shutdown_delay };
+    let stop = supervisor.token().clone();
+    supervisor.spawn(POLICY, async move { policy.run(stop).await });
+    let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls_config));
+    for listener in listeners {
+        let acceptor = Acceptor {
+            listener,
+            tls: tls.clone(),
+            service: Arc::clone(&handle.app),
+            stop: handle.app.stop.clone(),
+            connections: handle.connections.clone(),
+        };
+        supervisor.spawn(ACCEPT, acceptor.run());
+    }
+    let (drained, token) = (handle.clone(), supervisor.token().clone());
+    supervisor.spawn(BOOTSTRAP, async move {
+        token.cancelled().await;
+        drained.drain().await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+    Ok(handle)
+}
+
+impl Handle {
+    /// The server as a tower service of this process. All filters apply, except that the user is given.
+    pub fn local_service(&self, user: crate::auth::UserInfo) -> LocalService {
+        LocalService::new(Arc::clone(&self.app), user)
+    }
+
+    /// Where it listens; ports that were 0 are the real ones.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The first of [`Self::local_addrs`].
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses.first().copied()
+    }
+
+    /// Whether `/readyz` says yes.
+    pub async fn is_ready(&self) -> bool {
+        self.app.health.passes(Root::Readyz).await
+    }
+
+    /// Waits until [`Self::is_ready`].
+    pub async fn ready(&self) {
+        while !self.is_ready().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Ends the server in order: readiness fails, the delay passes, sockets close, watches end, requests finish (at most
+    /// [`DRAIN_SECONDS_MAX`]). Later calls wait for the first.
+    pub async fn drain(&self) {
+        if self.app.shutdown.begin() {
+            tracing::info!(delay_seconds = self.delay.as_secs(), "not ready any more: draining");
+        }
+        tokio::time::sleep(self.delay).await;
+        self.app.stop.cancel();
+        self.app.streams.cancel();
+        self.connections.close();
+        self.app.writes.close();
+        let finished = async {
+            self.connections.wait().await;
+            self.app.writes.wait().await;
+        };
+        if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS_MAX), finished).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "requests were still running and are dropped");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A request's way through the filters to its handler, in upstream's order, in one function that reads top to bottom.
+
+use crate::auth::UserInfo;
+use crate::auth::authz::Authorizer;
+use crate::auth::jwks;
+use crate::auth::tokens::Tokens;
+use crate::discovery::Discovery;
+use crate::filters::authenticate::Authenticator;
+use crate::filters::in_flight::{self, InFlight, RequestGuard};
+use crate::filters::request_info::{RequestInfo, Verb};
+use crate::filters::{audit_id, authorize, compress, deadline, warnings};
+use crate::handlers::Handlers;
+use crate::health::Health;
+use crate::http::connection::Service;
+use crate::http::{Body, Peer, RequestBody, RequestContext, respond};
+use crate::metrics::{self, Labels};
+use crate::openapi::OpenApi;
+use crate::registry::Registry;
+use crate::server::checks::Shutdown;
+use crate::version;
+use ::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use ::http::{Method, Request, Response, StatusCode, Version};
+use api_machinery::status::Status;
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Everything that answers requests.
+pub struct App {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) in_flight: InFlight,
+    pub(crate) discovery: Discovery,
+    pub(crate) openapi: OpenApi,
+    pub(crate) handlers: Handlers,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) health: Health,
+    pub(crate) shutdown: Shutdown,
+    /// Cancelled to end watches and other streams.
+    pub(crate) streams: CancellationToken,
+    /// Cancelled to stop accepting and to let connections finish.
+    pub(crate) stop: CancellationToken,
+    /// Owns writes, which go on when their client goes away.
+    pub(crate) writes: TaskTracker,
+}
+
+/// How the user is known.
+enum Caller {
+    Peer(Arc<Peer>),
+    Known(Arc<UserInfo>),
+}
+
+impl Service for App {
+    async fn serve(self: Arc<Self>, peer: Arc<Peer>, request: Request<RequestBody>) -> Response<Body> {
+        let busy = RequestGuard::busy(Arc::clone(&peer));
+        let closing = self.shutdown.has_begun() && request.version() <= Version::HTTP_11;
+        let mut response = self.answer(Caller::Peer(peer), Some(busy), request).await;
+        if closing {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl App {
+    pub(crate) async fn serve_local(self: Arc<Self>, user: Arc<UserInfo>, request: Request<RequestBody>) -> Response<Body> {
+        self.answer(Caller::Known(user), None, request).await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        caller: Caller,
+        mut guard: Option<RequestGuard>,
+        mut request: Request<RequestBody>,
+    ) -> Response<Body> {
+        let started = Instant::now();
+        let id = audit_id::of(request.headers());
+        let is_head = request.method() == Method::HEAD;
+        let gzip = compress::wanted(request.headers());
+        let mut response = match RequestInfo::new(request.method(), request.uri()) {
+            Err(error) => respond::status(&Status::bad_request(error.to_string())),
+            Ok(info) => {
+                let user = match caller {
+                    Caller::Known(user) => Ok(user),
+                    Caller::Peer(peer) => {
+                        self.authenticator.authenticate(&peer, &info, request.headers_mut()).await
+                    }
+                };
+                match user {
+                    Err(status) => {
+                        metrics::request(&info, Labels::default(), status.http_code(), started.elapsed());
+                        respond::status(&status)
+                    }
+                    Ok(user) => {
+                        let labels = self.labels(&info);
+                        let cx = Arc::new(RequestContext::new(info, user));
+                        let response = match self.in_flight.enter(&cx.info, &cx.user, labels) {
+                            Err(in_flight::Full) => in_flight::too_many_requests(),
+                            Ok(place) => {
+                                match &mut guard {
+                                    Some(guard) => guard.absorb(place),
+                                    None => guard = Some(place),
+                                }
+                                let response = Arc::clone(&self).within_deadline(Arc::clone(&cx), request).await;
+                                compress::apply(gzip, cx.info.verb(), response)
+                            }
+                        };
+                        metrics::request(&cx.info, labels, response.status().as_u16(), started.elapsed());
+                        response
+                    }
+                }
+            }
+        };
+        let headers = response.headers_mut();
+        audit_id::write(id, headers);
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        }
+        if self.shutdown.has_begun() && response.status() == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        if is_head {
+            return response.map(|_| Body::empty());
+        }
+        match guard {
+            Some(guard) => response.map(|body| body.guarded(guard)),
+            None => response,
+        }
+    }
+
+    /// Reads are dropped when their time is up; writes go on, whatever becomes of their client, so that none stops half
+    /// way.
+    async fn within_deadline(self: Arc<Self>, cx: Arc<RequestContext>, request: Request<RequestBody>) -> Response<Body> {
+        let limit = match deadline::of(&cx.info, request.uri().query().unwrap_or("")) {
+            Ok(limit) => limit,
+            Err(status) => return respond::status(&status),
+        };
+        let info = &cx.info;
+        let finished = if info.verb().is_read() || info.is_long_running() {
+            let guarded = AssertUnwindSafe(self.authorized(&cx, request)).catch_unwind();
+            match limit {
+                Some(limit) => tokio::time::timeout(limit, guarded).await.map(|outcome| outcome.map_err(drop)),
+                None => Ok(guarded.await.map_err(drop)),
+            }
+        } else {
+            let (app, cx) = (Arc::clone(&self), Arc::clone(&cx));
+            let write = self.writes.spawn(async move { app.authorized(&cx, request).await });
+            let limit = limit.unwrap_or(std::time::Duration::from_secs(deadline::REQUEST_SECONDS_MAX));
+            tokio::time::timeout(limit, write).await.map(|outcome| outcome.map_err(drop))
+        };
+        match finished {
+            Err(_) => deadline::exceeded(),
+            Ok(Ok(response)) => response,
+            Ok(Err(())) => {
+                tracing::error!(verb = info.verb().as_str(), path = info.path(), "a request caused a panic");
+                let text = "This request caused apiserver to panic. Look in the logs for details.\n";
+                respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)
+            }
+        }
+    }
+
+    async fn authorized(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
+        let outcome = match authorize::check(&self.authorizer, &cx.user, &cx.info) {
+            Err(status) => Err(status),
+            Ok(()) if cx.info.is_resource() => self.handlers.handle(cx, request).await,
+            Ok(()) => self.document(&cx.info, &request).await,
+        };
+        let mut response = outcome.unwrap_or_else(|status| respond::status(&status));
+        warnings::write(cx, response.headers_mut());
+        response
+    }
+
+    /// Whatever is no resource.
+    async fn document(&self, info: &RequestInfo, request: &Request<RequestBody>) -> Result<Response<Body>, Status> {
+        if !matches!(info.verb(), Verb::Get | Verb::Head) {
+            return Err(Status::unknown_resource());
+        }
+        let (path, headers) = (info.path().trim_end_matches('/'), request.headers());
+        let query = request.uri().query().unwrap_or("");
+        if let Some(response) = self.health.answer(path, query).await {
+            return Ok(response);
+        }
+        let found = match path {
+            "/version" => Some(respond::json(StatusCode::OK, version::document())),
+            "/metrics" => Some(respond::with_type(
+                StatusCode::OK,
+                HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+                daemon::metrics::render().into(),
+            )),
+            "/openid/v1/jwks" => Some(jwks::keys(&self.tokens)),
+            "/.well-known/openid-configuration" => Some(jwks::configuration(&self.tokens)),
+            _ if path.starts_with("/openapi/") => self.openapi.answer(path, query, headers),
+            _ => self.discovery.answer(path, headers),
+        };
+        found.ok_or_else(not_found)
+    }
+
+    /// Labels of what is served; none of what is not.
+    fn labels(&self, info: &RequestInfo) -> Labels {
+        if !info.is_resource() {
+            let known = ["metrics", "version", "livez", "readyz", "healthz", "openapi", "apis", "api"];
+            let first = info.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+            let subresource = known.into_iter().find(|known| *known == first).unwrap_or_default();
+            return Labels { subresource, ..Labels::default() };
+        }
+        let Some(kind) = self.registry.kinds().find(info.group(), info.version(), info.resource()) else {
+            return Labels::default();
+        };
+        let kind = kind.info;
+        let subresource = kind.subresource(info.subresource()).map_or("", |subresource| subresource.name);
+        Labels { group: kind.group, version: kind.version, resource: kind.resource, subresource }
+    }
+}
+
+/// What upstream's mux says to paths it does not know.
+fn not_found() -> Status {
+    Status::unknown_resource()
+}
