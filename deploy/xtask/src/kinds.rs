@@ -85,7 +85,7 @@ const SCALARS: &[(&str, &str)] = &[
 ];
 
 /// Reads the definitions and writes the table, one definition a line.
-pub fn generate(definitions_json: &Path, out: &Path) -> Result<()> {
+pub(crate) fn generate(definitions_json: &Path, out: &Path) -> Result<()> {
     let text = fs::read(definitions_json).with_context(|| format!("cannot read {}", definitions_json.display()))?;
     let document: Value = serde_json::from_slice(&text).context("the definitions are not JSON")?;
     let definitions = document.get("$defs").or_else(|| document.get("definitions")).unwrap_or(&document);

@@ -1,0 +1,189 @@
+//! From a request's body to an object of the expected kind, or upstream's 400.
+
+use serde_json::{Map, Value};
+
+use super::{Definition, ERRORS_MAX, Schema};
+use crate::codec::{self, Format};
+use crate::field::{Error, ErrorList, Path};
+use crate::gotext::quote;
+use crate::gvk::{GroupKind, GroupVersion, GroupVersionKind};
+use crate::meta;
+use crate::status::Status;
+
+const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+
+/// What to do about unknown and duplicate fields (`?fieldValidation=`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// Drop them.
+    Ignore,
+    /// Drop them and warn: what a server does that is not told.
+    #[default]
+    Warn,
+    /// Refuse the request.
+    Strict,
+}
+
+impl FieldValidation {
+    /// Reads the query parameter; empty is the default. Refused values get upstream's field error.
+    pub fn parse(text: &str) -> Result<FieldValidation, Error> {
+        match text {
+            "Ignore" => Ok(FieldValidation::Ignore),
+            "" | "Warn" => Ok(FieldValidation::Warn),
+            "Strict" => Ok(FieldValidation::Strict),
+            other => {
+                Err(Error::not_supported(&Path::root("fieldValidation"), other, &["", "Ignore", "Strict", "Warn"]))
+            }
+        }
+    }
+}
+
+/// A decoded body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Body {
+    /// The object: types checked, pruned, canonical, `kind` and `apiVersion` set.
+    pub object: Value,
+    /// Warnings to send along.
+    pub warnings: Vec<String>,
+}
+
+/// Decodes a body that must be an object of this kind. `kind` and `apiVersion` may be missing in it.
+pub fn decode_body(
+    format: Format,
+    body: &[u8],
+    expected: &GroupVersionKind,
+    validation: FieldValidation,
+) -> Result<Body, Status> {
+    let decoded = codec::decode(format, body)
+        .map_err(|error| Status::bad_request(codec::unrecognized(&expected.kind, &error, body)))?;
+    decode_value(decoded.value, decoded.duplicates, expected, validation)
+}
+
+/// The same for a value that is decoded already, with the complaints about its duplicate fields.
+pub fn decode_value(
+    value: Value,
+    duplicates: Vec<String>,
+    expected: &GroupVersionKind,
+    validation: FieldValidation,
+) -> Result<Body, Status> {
+    let mut object = match value {
+        Value::Object(_) => value,
+        Value::Null => Value::Object(Map::new()),
+        other => {
+            let found = if other.is_array() { "array" } else { json_type(&other) };
+            let message = format!(
+                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse \
+                 error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string \
+                 \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }} ({})",
+                expected.kind, other
+            );
+            return Err(Status::bad_request(message));
+        }
+    };
+    let definition = check_kind(&mut object, expected)?;
+    let refuse = |why: String| {
+        let GroupVersionKind { version, kind, .. } = expected;
+        Status::bad_request(format!("{kind} in version {} cannot be handled as a {kind}: {why}", quote(version)))
+    };
+    let unknown = match definition {
+        Some(definition) => definition.conform(&mut object).map_err(refuse)?,
+        None => Vec::new(),
+    };
+    let complaints = join(duplicates, unknown);
+    match validation {
+        FieldValidation::Strict if !complaints.is_empty() => Err(refuse(strict_decoding_error(&complaints))),
+        FieldValidation::Warn => Ok(Body { object, warnings: complaints }),
+        _ => Ok(Body { object, warnings: Vec::new() }),
+    }
+}
+
+/// Checks the result of a patch. `shown` is what upstream shows as the bad value: the patched JSON, or the patch.
+pub fn check_patched(
+    object: &mut Value,
+    duplicates: Vec<String>,
+    expected: &GroupVersionKind,
+    validation: FieldValidation,
+    shown: impl FnOnce() -> String,
+) -> Result<Vec<String>, Status> {
+    let Some(definition) = Schema::get().kind(&expected.group, &expected.version, &expected.kind) else {
+        return Ok(duplicates);
+    };
+    let refuse = |why: String| {
+        let errors = ErrorList::from(Error::invalid(&Path::root("patch"), shown(), why));
+        Status::invalid(GroupKind { group: "", kind: "" }, "", &errors)
+    };
+    let unknown = match definition.conform(object) {
+        Ok(unknown) => unknown,
+        Err(why) => return Err(refuse(why)),
+    };
+    let complaints = join(duplicates, unknown);
+    match validation {
+        FieldValidation::Strict if !complaints.is_empty() => Err(refuse(strict_decoding_error(&complaints))),
+        FieldValidation::Warn => Ok(complaints),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// `strict decoding error: unknown field "a", duplicate field "b"`.
+pub fn strict_decoding_error(complaints: &[String]) -> String {
+    format!("strict decoding error: {}", complaints.join(", "))
+}
+
+/// Fills in or compares `kind` and `apiVersion`.
+fn check_kind(object: &mut Value, expected: &GroupVersionKind) -> Result<Option<&'static Definition>, Status> {
+    let expected_version = expected.api_version();
+    let kind = match meta::kind(object) {
+        "" => expected.kind.clone(),
+        kind => kind.to_string(),
+    };
+    let api_version = match meta::api_version(object) {
+        "" => expected_version.clone(),
+        api_version => api_version.to_string(),
+    };
+    let schema = Schema::get();
+    if kind != expected.kind || api_version != expected_version {
+        let version = GroupVersion::parse(&api_version).map_err(Status::bad_request)?;
+        let head = || format!("{kind} in version {} cannot be handled as a {}", quote(&version.version), expected.kind);
+        if schema.kind(&version.group, &version.version, &kind).is_none() {
+            let (kind, api_version) = (quote(&kind), quote(&api_version));
+            return Err(Status::bad_request(format!(
+                "{}: no kind {kind} is registered for version {api_version} in scheme {}",
+                head(),
+                quote(SCHEME)
+            )));
+        }
+        if api_version != expected_version {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version \
+                 ({expected_version})"
+            )));
+        }
+        let internal = match expected.group.split('.').next().unwrap_or_default() {
+            "" => "core",
+            group => group,
+        };
+        return Err(Status::bad_request(format!(
+            "{}: converting ({}.{kind}) to ({internal}.{}): unknown conversion",
+            head(),
+            version.version,
+            expected.kind
+        )));
+    }
+    meta::set_gvk(object, &expected_version, &expected.kind);
+    Ok(schema.kind(&expected.group, &expected.version, &expected.kind))
+}
+
+fn join(mut complaints: Vec<String>, unknown: Vec<String>) -> Vec<String> {
+    complaints.extend(unknown);
+    complaints.truncate(ERRORS_MAX);
+    complaints
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        _ => "object",
+    }
+}
