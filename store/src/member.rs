@@ -1,0 +1,159 @@
+//! A running member, and how it is started.
+
+use daemon::{OnError, Supervisor, TaskKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store_client::Store;
+use tokio::sync::Mutex;
+
+use crate::client::LocalStore;
+use crate::config::Config;
+use crate::error::StartError;
+use crate::identity::{self, DirectoryLock, Identity};
+use crate::peer::{Answers, GrpcTransport, Handler, Transport};
+use crate::raft::{Replica, Start};
+use crate::{rpc, upkeep};
+
+const FLUSH: TaskKind = TaskKind { name: "store-flush", on_error: OnError::Log };
+const SWEEP: TaskKind = TaskKind { name: "store-sweep", on_error: OnError::ShutDown };
+const COMPACTION: TaskKind = TaskKind { name: "store-compaction", on_error: OnError::Log };
+
+/// How long a lone member may take to lead itself; the log it has to replay is bounded by `flush_log_bytes`.
+const ALONE_READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running member of the store.
+pub struct Member {
+    replica: Arc<Replica>,
+    store: Arc<LocalStore>,
+    supervisor: Supervisor,
+    client_addresses: Vec<SocketAddr>,
+    peer_addresses: Vec<SocketAddr>,
+    lock: Mutex<Option<DirectoryLock>>,
+}
+
+/// What a member says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// This cluster and member.
+    pub identity: Identity,
+    /// Current Raft term.
+    pub term: u64,
+    /// Member id of the leader; 0 if none is known.
+    pub leader: u64,
+    /// Whether this member leads.
+    pub is_leader: bool,
+    /// Index of the last entry of the log.
+    pub last_index: u64,
+    /// Index of the last applied entry.
+    pub applied_index: u64,
+    /// Current revision of the store.
+    pub revision: i64,
+    /// Revision of the last compaction, 0 if there was none.
+    pub compacted_revision: i64,
+    /// Bytes of the state on disk.
+    pub state_bytes: u64,
+}
+
+/// Starts a member. When this returns, a lone member answers; one of several answers as soon as a quorum is there.
+///
+/// # Errors
+/// One line for the operator, see [`StartError`]. Nothing is left running.
+pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, StartError> {
+    config.validate().map_err(StartError::Config)?;
+    let identity = identity::derive(&config);
+    let lock = identity::claim(&config.data_dir, identity)?;
+    let client_tls = config.client_tls.as_ref().map(rpc::server_config).transpose()?;
+    let peer_tls = config.peer_tls.as_ref().map(rpc::server_config).transpose()?;
+    let client_listeners = rpc::bind(&config.listen_client_urls).await?;
+    let peer_listeners = rpc::bind(&config.listen_peer_urls).await?;
+    let (client_addresses, peer_addresses) = (rpc::addresses(&client_listeners), rpc::addresses(&peer_listeners));
+    let transport: Arc<dyn Transport> = match &config.transport {
+        Some(transport) => Arc::clone(transport),
+        None => {
+            let tls = config.peer_tls.as_ref().map(rpc::client_config).transpose()?;
+            Arc::new(GrpcTransport::new(identity, tls))
+        }
+    };
+    let prepared = Start::new(&config, identity, Arc::clone(&transport)).await?;
+    // A stage of its own: the member can be stopped without the process.
+    let supervisor = supervisor.child();
+    let handler: Answers = Arc::clone(&prepared.replica) as Arc<dyn Handler>;
+    transport.serve(identity.member_id, Arc::downgrade(&handler));
+    rpc::serve_peers(peer_listeners, peer_tls.as_ref(), identity, &handler, &supervisor)?;
+    let replica = prepared.run(&supervisor).await?;
+    if config.members().len() == 1 {
+        let ready = tokio::time::timeout(ALONE_READY_TIMEOUT, replica.linearize()).await;
+        ready
+            .map_err(|_| StartError::Raft("the member did not become ready".into()))?
+            .map_err(|error| StartError::Raft(format!("the member did not become ready: {error}")))?;
+    }
+    let stop = || supervisor.token().clone();
+    supervisor.spawn(FLUSH, upkeep::flush(Arc::clone(&replica), config.flush_log_bytes, stop()));
+    supervisor.spawn(SWEEP, upkeep::sweep(Arc::clone(&replica), stop()));
+    if !config.auto_compaction_retention.is_zero() {
+        let task = upkeep::compact(Arc::clone(&replica), config.auto_compaction_retention, stop());
+        supervisor.spawn(COMPACTION, task);
+    }
+    let advertised = match config.advertise_client_urls.is_empty() {
+        true => config.listen_client_urls.clone(),
+        false => config.advertise_client_urls.clone(),
+    };
+    let store = Arc::new(LocalStore::new(Arc::clone(&replica), advertised));
+    rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor)?;
+    Ok(Member { replica, store, supervisor, client_addresses, peer_addresses, lock: Mutex::new(Some(lock)) })
+}
+
+impl Member {
+    /// The store in this process, without a socket.
+    pub fn client(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    /// What the member says about itself.
+    pub fn status(&self) -> Status {
+        let (term, leader) = self.replica.term_and_leader();
+        let identity = self.replica.identity();
+        let state = self.replica.state();
+        Status {
+            identity,
+            term,
+            leader,
+            is_leader: leader == identity.member_id,
+            last_index: self.replica.log().last().map_or(0, |id| id.index),
+            applied_index: state.applied_index(),
+            revision: state.revision(),
+            compacted_revision: state.compacted_revision(),
+            state_bytes: state.generation().disk_bytes(),
+        }
+    }
+
+    /// Where etcd's API is served; interesting where a port was 0.
+    pub fn client_addresses(&self) -> &[SocketAddr] {
+        &self.client_addresses
+    }
+
+    /// Where the other members are served.
+    pub fn peer_addresses(&self) -> &[SocketAddr] {
+        &self.peer_addresses
+    }
+
+    /// Makes the state durable as it is and purges the log that it covers; also done in the background.
+    ///
+    /// # Errors
+    /// Consensus has stopped.
+    pub async fn flush(&self) -> Result<(), String> {
+        self.replica.flush().await
+    }
+
+    /// Stops serving, flushes the state, closes the log and lets the data directory go. Requests under way get an error.
+    pub async fn shut_down(&self) {
+        let mut lock = self.lock.lock().await;
+        if lock.is_none() {
+            return;
+        }
+        self.supervisor.shut_down();
+        self.replica.shut_down().await;
+        *lock = None;
+    }
+}

@@ -1,0 +1,19 @@
+//! etcd's v3 gRPC API on a member: KV, Watch, Lease, Cluster.MemberList and Maintenance.Status.
+//!
+//! Status codes and texts are etcd's, because its clients tell errors apart by text. The services are thin: requests go
+//! to [`crate::client::LocalStore`] as they are, and only the watch stream has a life of its own.
+
+pub(crate) mod encoded;
+mod listener;
+mod services;
+mod status;
+mod tls;
+mod watch;
+
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod proto {
+    include!(concat!(env!("OUT_DIR"), "/etcdserverpb.rs"));
+}
+
+pub(crate) use listener::{addresses, bind, serve_clients, serve_peers};
+pub(crate) use tls::{client_config, server_config};
