@@ -317,7 +317,7 @@ fn tear(file: &mut [u8], offset: usize, bytes: &[u8], random: &mut u64) {
         let reached = match mode {
             0 => false,
             1 => true,
-            _ => draw(random) % 2 == 0,
+            _ => draw(random).is_multiple_of(2),
         };
         if reached {
             let at = offset + number * SECTOR_BYTES;
