@@ -30,8 +30,8 @@ struct Query<'a> {
 
 impl ResourceStore {
     /// Lists objects in key order.
-    pub async fn list(&self, options: &ListOptions) -> Result<ListPage, StorageError> {
-        let query = self.query(options)?;
+    pub async fn list(&self, options: ListOptions) -> Result<ListPage, StorageError> {
+        let query = self.query(&options)?;
         if let Some(cache) = self.cache() {
             if let Some(snapshot) = self.usable_snapshot(cache, &query).await? {
                 return Ok(self.page_of_snapshot(&query, &snapshot));
