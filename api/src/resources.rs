@@ -1,0 +1,68 @@
+//! The kinds this server serves: defaults, validation, what an update may change, selectable fields, columns.
+//!
+//! Each kind is one [`Strategy`](crate::registry::Strategy), stateless, over `serde_json::Value`. Nothing here knows
+//! HTTP or how objects are kept; what needs other objects (addresses of services, rights of roles) goes through the
+//! hooks that the registry offers. Texts and paths of errors are upstream's: clients and people match on them.
+//!
+//! To add a kind:
+//! 1. Write `resources/<group>/<kind>.rs`: a `static INFO: KindInfo` with its facts and a unit struct that implements
+//!    `Strategy`. Only `info` and `validate` are required; `core/service_account.rs` is a short one to begin from.
+//!    Use [`value`] to read and default, [`check`] for rules that others have too, [`lifecycle`] for generations and
+//!    [`cells`] for columns. A kind with a pod template takes it from [`pod_spec`].
+//! 2. Declare the module in the file of its group.
+//! 3. Add one line to [`TABLE`].
+//!
+//! Its schema comes from the facts table of `api-machinery`; routes, discovery and OpenAPI follow from `INFO`.
+
+pub mod apps;
+pub mod authentication;
+pub mod authorization;
+pub mod coordination;
+pub mod core;
+pub mod discovery;
+pub mod rbac;
+pub mod scheduling;
+
+mod cells;
+mod check;
+mod lifecycle;
+mod pod_spec;
+mod value;
+
+#[cfg(test)]
+mod testing;
+
+use crate::registry::Strategy;
+
+/// Every served kind, in the order of discovery: by group, then by resource.
+pub static TABLE: &[&dyn Strategy] = &[
+    &core::config_map::ConfigMap,
+    &core::endpoints::Endpoints,
+    &core::event::Event,
+    &core::namespace::Namespace,
+    &core::node::Node,
+    &core::pod::Pod,
+    &core::secret::Secret,
+    &core::service_account::ServiceAccount,
+    &core::service::Service,
+    &apps::deployment::Deployment,
+    &apps::replica_set::ReplicaSet,
+    &authentication::self_subject_review::SelfSubjectReview,
+    &authentication::token_review::TokenReview,
+    &authorization::local_subject_access_review::LocalSubjectAccessReview,
+    &authorization::self_subject_access_review::SelfSubjectAccessReview,
+    &authorization::self_subject_rules_review::SelfSubjectRulesReview,
+    &authorization::subject_access_review::SubjectAccessReview,
+    &coordination::lease::Lease,
+    &discovery::endpoint_slice::EndpointSlice,
+    &rbac::cluster_role_binding::ClusterRoleBinding,
+    &rbac::cluster_role::ClusterRole,
+    &rbac::role_binding::RoleBinding,
+    &rbac::role::Role,
+    &scheduling::priority_class::PriorityClass,
+];
+
+/// Every served kind.
+pub fn table() -> &'static [&'static dyn Strategy] {
+    TABLE
+}

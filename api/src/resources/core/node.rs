@@ -1,0 +1,250 @@
+//! Node: spec and status are written apart, pod networks and provider are set once.
+
+use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, SelectableFields, Strategy, Subresource};
+use crate::resources::cells;
+use crate::resources::check;
+use crate::resources::pod_spec::quantities::validate_node_resources;
+use crate::resources::pod_spec::scheduling::TAINT_EFFECTS;
+use crate::resources::value::{
+    canonical_quantities, child, default_absent, flag, has, keep, list, name, pairs, remove, set, text, texts,
+};
+use api_machinery::field::{Error, ErrorList, Path};
+use api_machinery::names;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use smallvec::smallvec;
+use std::collections::BTreeSet;
+
+const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
+const ROLE: &str = "kubernetes.io/role";
+
+/// Fields of `status.nodeInfo`; upstream writes them even where they are empty.
+const NODE_INFO: &[&str] = &[
+    "architecture",
+    "bootID",
+    "containerRuntimeVersion",
+    "kernelVersion",
+    "kubeProxyVersion",
+    "kubeletVersion",
+    "machineID",
+    "operatingSystem",
+    "osImage",
+    "systemUUID",
+];
+
+static INFO: KindInfo = KindInfo {
+    group: "",
+    version: "v1",
+    kind: "Node",
+    resource: "nodes",
+    singular: "node",
+    short_names: &["no"],
+    categories: &[],
+    namespaced: false,
+    verbs: ALL_VERBS,
+    subresources: &[Subresource::STATUS],
+    name_rule: NameRule::Subdomain,
+    stored: true,
+};
+
+/// The strategy of Nodes.
+#[derive(Debug)]
+pub struct Node;
+
+impl Strategy for Node {
+    fn info(&self) -> &'static KindInfo {
+        &INFO
+    }
+
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = child(object, "spec") {
+            default_pod_networks(spec);
+        }
+        let Some(status) = child(object, "status") else { return };
+        canonical_quantities(status, "capacity");
+        canonical_quantities(status, "allocatable");
+        if has(status, "capacity") {
+            let capacity = status["capacity"].clone();
+            default_absent(status, "allocatable", capacity);
+        }
+        if let Some(info) = child(status, "nodeInfo") {
+            NODE_INFO.iter().for_each(|key| default_absent(info, key, ""));
+        }
+        if let Some(kubelet) = child(status, "daemonEndpoints").and_then(|ends| child(ends, "kubeletEndpoint")) {
+            default_absent(kubelet, "Port", 0);
+        }
+    }
+
+    fn prepare_for_create(&self, _cx: &Cx<'_>, object: &mut Value) {
+        if let Some(spec) = child(object, "spec") {
+            remove(spec, "configSource");
+        }
+    }
+
+    fn prepare_for_update(&self, _cx: &Cx<'_>, new: &mut Value, old: &Value) {
+        keep(new, old, "status");
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        validate_taints(object, &mut errors);
+        validate_node_resources(&object["status"], "capacity", &mut errors);
+        validate_node_resources(&object["status"], "allocatable", &mut errors);
+        validate_pod_networks(&object["spec"], &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        validate_node_resources(&new["status"], "capacity", &mut errors);
+        validate_node_resources(&new["status"], "allocatable", &mut errors);
+        let addresses = list(&new["status"], "addresses");
+        for (index, address) in addresses.iter().enumerate() {
+            if addresses[..index].contains(address) {
+                let path = Path::of(&["status", "addresses"]).index(index);
+                errors.push(Error::duplicate(&path, address.clone()));
+            }
+        }
+        let (new_spec, old_spec) = (&new["spec"], &old["spec"]);
+        if !list(old_spec, "podCIDRs").is_empty() && list(old_spec, "podCIDRs") != list(new_spec, "podCIDRs") {
+            let text = "node updates may not change podCIDR except from \"\" to valid";
+            errors.push(Error::forbidden(&Path::of(&["spec", "podCIDRs"]), text));
+        }
+        let provider = text(old_spec, "providerID");
+        if !provider.is_empty() && provider != text(new_spec, "providerID") {
+            let text = "node updates may not change providerID except from \"\" to valid";
+            errors.push(Error::forbidden(&Path::of(&["spec", "providerID"]), text));
+        }
+        validate_taints(new, &mut errors);
+        errors
+    }
+
+    fn validate_status_update(&self, new: &Value, old: &Value) -> ErrorList {
+        self.validate_update(new, old)
+    }
+
+    fn field_labels(&self) -> &'static [&'static str] {
+        &["spec.unschedulable"]
+    }
+
+    fn fields(&self, object: &Value) -> SelectableFields {
+        smallvec![("spec.unschedulable", flag(&object["spec"], "unschedulable").to_string())]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            Column::NAME,
+            Column::new("Status", "string"),
+            Column::new("Roles", "string"),
+            Column::AGE,
+            Column::new("Version", "string"),
+            Column::wide("Internal-IP", "string"),
+            Column::wide("External-IP", "string"),
+            Column::wide("OS-Image", "string"),
+            Column::wide("Kernel-Version", "string"),
+            Column::wide("Container-Runtime", "string"),
+        ];
+        COLUMNS
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        let info = &object["status"]["nodeInfo"];
+        let known = |key| cells::or(text(info, key).to_owned(), "<unknown>");
+        vec![
+            name(object).into(),
+            status(object).into(),
+            roles(object).into(),
+            cells::age(object, now),
+            text(info, "kubeletVersion").into(),
+            address(object, "InternalIP").into(),
+            address(object, "ExternalIP").into(),
+            known("osImage").into(),
+            known("kernelVersion").into(),
+            known("containerRuntimeVersion").into(),
+        ]
+    }
+}
+
+/// `podCIDR` is the first of `podCIDRs`; either may be given.
+fn default_pod_networks(spec: &mut Value) {
+    let first = text(spec, "podCIDR").to_owned();
+    if !first.is_empty() && list(spec, "podCIDRs").first().and_then(Value::as_str) != Some(&first) {
+        set(spec, "podCIDRs", json!([first]));
+    } else if let Some(first) = list(spec, "podCIDRs").first().cloned() {
+        set(spec, "podCIDR", first);
+    }
+}
+
+/// Upstream reports taints below `metadata`.
+fn validate_taints(object: &Value, errors: &mut ErrorList) {
+    let mut seen = BTreeSet::new();
+    for (index, taint) in list(&object["spec"], "taints").iter().enumerate() {
+        let path = Path::of(&["metadata", "taints"]).index(index);
+        let (key, value, effect) = (text(taint, "key"), text(taint, "value"), text(taint, "effect"));
+        check::label_name(key, &path.child("key"), errors);
+        let complaints = names::is_label_value(value);
+        if !complaints.is_empty() {
+            errors.push(Error::invalid(&path.child("value"), value, complaints.join(";")));
+        }
+        check::required_one_of(effect, TAINT_EFFECTS, &path.child("effect"), errors);
+        if !seen.insert((key, effect)) {
+            let mut error = Error::duplicate(&path, taint.clone());
+            error.detail = "taints must be unique by key and effect pair".to_owned();
+            errors.push(error);
+        }
+    }
+}
+
+fn validate_pod_networks(spec: &Value, errors: &mut ErrorList) {
+    let path = Path::of(&["spec", "podCIDRs"]);
+    let networks: Vec<&str> = texts(spec, "podCIDRs").collect();
+    for (index, network) in networks.iter().enumerate() {
+        check::cidr(network, &path.index(index), errors);
+    }
+    if networks.len() < 2 {
+        return;
+    }
+    let six = networks.iter().filter(|network| network.contains(':')).count();
+    if networks.len() != 2 || six != 1 {
+        let text = "may specify no more than one CIDR for each IP family";
+        errors.push(Error::invalid(&path, spec["podCIDRs"].clone(), text));
+    }
+    for (index, network) in networks.iter().enumerate() {
+        if networks[..index].contains(network) {
+            errors.push(Error::duplicate(&path.index(index), *network));
+        }
+    }
+}
+
+fn status(object: &Value) -> String {
+    let ready = list(&object["status"], "conditions").iter().rfind(|condition| text(condition, "type") == "Ready");
+    let mut status = match ready.map(|condition| text(condition, "status")) {
+        Some("True") => "Ready",
+        Some(_) => "NotReady",
+        None => "Unknown",
+    }
+    .to_owned();
+    if flag(&object["spec"], "unschedulable") {
+        status.push_str(",SchedulingDisabled");
+    }
+    status
+}
+
+fn roles(object: &Value) -> String {
+    let roles: BTreeSet<&str> = pairs(&object["metadata"], "labels")
+        .filter_map(|(key, value)| match key.strip_prefix(ROLE_PREFIX) {
+            Some(role) => Some(role),
+            None => (key == ROLE).then(|| value.as_str().unwrap_or("")),
+        })
+        .filter(|role| !role.is_empty())
+        .collect();
+    cells::or_none(roles.into_iter().collect::<Vec<_>>().join(","))
+}
+
+fn address(object: &Value, kind: &str) -> String {
+    let found = list(&object["status"], "addresses").iter().find(|address| text(address, "type") == kind);
+    cells::or_none(found.map_or("", |address| text(address, "address")).to_owned())
+}
+
+#[cfg(test)]
+mod tests;

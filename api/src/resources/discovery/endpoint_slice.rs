@@ -1,0 +1,238 @@
+//! EndpointSlice: some of the addresses behind a Service.
+
+use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, Strategy};
+use crate::resources::cells;
+use crate::resources::check;
+use crate::resources::lifecycle::{bump_generation_if, set_generation};
+use crate::resources::value::{default_absent, has, int, items_mut, list, name, same, size, text, texts};
+use api_machinery::field::{Error, ErrorList, Path};
+use api_machinery::names;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Most endpoints of a slice.
+const ENDPOINTS_MAX: usize = 1000;
+/// Most addresses of an endpoint.
+const ADDRESSES_MAX: usize = 100;
+/// Most ports of a slice.
+const PORTS_MAX: usize = 20_000;
+/// Most labels of the deprecated topology.
+const TOPOLOGY_MAX: usize = 16;
+/// Most zones or nodes in a hint.
+const HINTS_MAX: usize = 8;
+/// Ports and addresses shown in a cell.
+const SHOWN: usize = 3;
+
+static INFO: KindInfo = KindInfo {
+    group: "discovery.k8s.io",
+    version: "v1",
+    kind: "EndpointSlice",
+    resource: "endpointslices",
+    singular: "endpointslice",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    verbs: ALL_VERBS,
+    subresources: &[],
+    name_rule: NameRule::Subdomain,
+    stored: true,
+};
+
+/// The strategy of EndpointSlices.
+#[derive(Debug)]
+pub struct EndpointSlice;
+
+impl Strategy for EndpointSlice {
+    fn info(&self) -> &'static KindInfo {
+        &INFO
+    }
+
+    fn default(&self, object: &mut Value) {
+        default_absent(object, "endpoints", json!([]));
+        default_absent(object, "ports", Value::Null);
+        for port in items_mut(object, "ports") {
+            default_absent(port, "name", "");
+            default_absent(port, "protocol", "TCP");
+        }
+    }
+
+    fn prepare_for_create(&self, _cx: &Cx<'_>, object: &mut Value) {
+        set_generation(object, 1);
+    }
+
+    /// Labels count: they say which Service the slice belongs to.
+    fn prepare_for_update(&self, _cx: &Cx<'_>, new: &mut Value, old: &Value) {
+        let changed = ["addressType", "endpoints", "ports"].iter().any(|key| !same(&new[*key], &old[*key]))
+            || !same(&new["metadata"]["labels"], &old["metadata"]["labels"]);
+        bump_generation_if(changed, new, old);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let kind = text(object, "addressType");
+        let kinds = ["FQDN", "IPv4", "IPv6"];
+        check::required_one_of(kind, &kinds, &Path::root("addressType"), &mut errors);
+        validate_endpoints(object, kind, &mut errors);
+        validate_ports(object, &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> ErrorList {
+        let mut errors = self.validate(new);
+        check::immutable(&new["addressType"], &old["addressType"], &Path::root("addressType"), &mut errors);
+        errors
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            Column::NAME,
+            Column::new("AddressType", "string"),
+            Column::new("Ports", "string"),
+            Column::new("Endpoints", "string"),
+            Column::AGE,
+        ];
+        COLUMNS
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        let ports: Vec<String> = list(object, "ports")
+            .iter()
+            .map(|port| match (int(port, "port"), port["name"].as_str()) {
+                (Some(number), _) => number.to_string(),
+                (None, Some(name)) => name.to_owned(),
+                (None, None) => "*".to_owned(),
+            })
+            .collect();
+        let addresses: Vec<String> = list(object, "endpoints")
+            .iter()
+            .flat_map(|endpoint| texts(endpoint, "addresses").map(str::to_owned))
+            .collect();
+        let shown = |items: &[String]| Value::String(cells::or(cells::first(items, SHOWN), "<unset>"));
+        vec![
+            name(object).into(),
+            text(object, "addressType").into(),
+            shown(&ports),
+            shown(&addresses),
+            cells::age(object, now),
+        ]
+    }
+}
+
+fn validate_endpoints(object: &Value, kind: &str, errors: &mut ErrorList) {
+    let endpoints = list(object, "endpoints");
+    let path = Path::root("endpoints");
+    if endpoints.len() > ENDPOINTS_MAX {
+        errors.push(Error::too_many(&path, endpoints.len(), ENDPOINTS_MAX));
+        return;
+    }
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let path = path.index(index);
+        let addresses_path = path.child("addresses");
+        match list(endpoint, "addresses").len() {
+            0 => errors.push(Error::required(&addresses_path, "must contain at least 1 address")),
+            count if count > ADDRESSES_MAX => {
+                errors.push(Error::too_many(&addresses_path, count, ADDRESSES_MAX));
+            }
+            _ => {}
+        }
+        for (index, address) in texts(endpoint, "addresses").enumerate() {
+            validate_address(address, kind, &addresses_path.index(index), errors);
+        }
+        if has(endpoint, "nodeName") {
+            check::subdomain(text(endpoint, "nodeName"), &path.child("nodeName"), errors);
+        }
+        let topology = path.child("deprecatedTopology");
+        let labels = size(endpoint, "deprecatedTopology");
+        if labels > TOPOLOGY_MAX {
+            errors.push(Error::too_many(&topology, labels, TOPOLOGY_MAX));
+        }
+        check::labels(&endpoint["deprecatedTopology"], &topology, errors);
+        if has(&endpoint["deprecatedTopology"], "kubernetes.io/hostname") {
+            let path = topology.key("kubernetes.io/hostname");
+            errors.push(Error::invalid(&path, "kubernetes.io/hostname", "use nodeName instead"));
+        }
+        if has(endpoint, "hostname") {
+            check::dns_label(text(endpoint, "hostname"), &path.child("hostname"), errors);
+        }
+        validate_hints(&endpoint["hints"], &path.child("hints"), errors);
+    }
+}
+
+fn validate_address(address: &str, kind: &str, path: &Path, errors: &mut ErrorList) {
+    match kind {
+        "IPv4" => {
+            if address.parse::<Ipv4Addr>().is_err() {
+                errors.push(Error::invalid(path, address, "must be a valid IPv4 address"));
+            }
+            check::ordinary_ip(address, path, errors);
+        }
+        "IPv6" => {
+            if address.parse::<Ipv6Addr>().is_err() {
+                errors.push(Error::invalid(path, address, "must be a valid IPv6 address"));
+            }
+            check::ordinary_ip(address, path, errors);
+        }
+        "FQDN" => {
+            let domain = address.strip_suffix('.').unwrap_or(address);
+            let complaints = names::is_dns1123_subdomain(domain);
+            if address.is_empty() {
+                errors.push(Error::required(path, ""));
+            } else if !complaints.is_empty() {
+                errors.push(Error::invalid(path, address, complaints.join(",")));
+            } else if domain.split('.').count() < 2 {
+                let text = "should be a domain with at least two segments separated by dots";
+                errors.push(Error::invalid(path, address, text));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn validate_hints(hints: &Value, path: &Path, errors: &mut ErrorList) {
+    for key in ["forZones", "forNodes"] {
+        let path = path.child(key);
+        let targets = list(hints, key);
+        if targets.len() > HINTS_MAX {
+            errors.push(Error::too_many(&path, targets.len(), HINTS_MAX));
+            continue;
+        }
+        let mut seen = BTreeSet::new();
+        for (index, target) in targets.iter().enumerate() {
+            let path = path.index(index).child("name");
+            let name = text(target, "name");
+            if !seen.insert(name) {
+                errors.push(Error::duplicate(&path, name));
+            }
+            check::complain(names::is_label_value(name), name, &path, errors);
+        }
+    }
+}
+
+fn validate_ports(object: &Value, errors: &mut ErrorList) {
+    let ports = list(object, "ports");
+    let path = Path::root("ports");
+    if ports.len() > PORTS_MAX {
+        errors.push(Error::too_many(&path, ports.len(), PORTS_MAX));
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (index, port) in ports.iter().enumerate() {
+        let path = path.index(index);
+        let name = text(port, "name");
+        if !name.is_empty() {
+            check::dns_label(name, &path.child("name"), errors);
+        }
+        if !seen.insert(name) {
+            errors.push(Error::duplicate(&path.child("name"), name));
+        }
+        check::required_one_of(text(port, "protocol"), &["SCTP", "TCP", "UDP"], &path.child("protocol"), errors);
+        if has(port, "appProtocol") {
+            check::qualified_name(text(port, "appProtocol"), &path.child("appProtocol"), errors);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

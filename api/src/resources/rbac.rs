@@ -1,0 +1,11 @@
+//! Kinds of the rbac.authorization.k8s.io group: roles and their bindings, per namespace and for the cluster.
+
+pub mod binding;
+pub mod cluster_role;
+pub mod cluster_role_binding;
+pub mod role;
+pub mod role_binding;
+pub mod rules;
+
+/// The group of these kinds.
+const GROUP: &str = "rbac.authorization.k8s.io";

@@ -1,0 +1,50 @@
+//! ClusterRole: rights in every namespace and outside of them.
+
+use crate::registry::strategy::{ALL_VERBS, Hooks, KindInfo, NameRule, Strategy};
+use crate::resources::rbac::GROUP;
+use crate::resources::rbac::rules::{self, NoEscalation};
+use crate::resources::value::default_absent;
+use api_machinery::field::ErrorList;
+use serde_json::Value;
+
+static INFO: KindInfo = KindInfo {
+    group: GROUP,
+    version: "v1",
+    kind: "ClusterRole",
+    resource: "clusterroles",
+    singular: "clusterrole",
+    short_names: &[],
+    categories: &[],
+    namespaced: false,
+    verbs: ALL_VERBS,
+    subresources: &[],
+    name_rule: NameRule::PathSegment,
+    stored: true,
+};
+
+/// The strategy of ClusterRoles.
+#[derive(Debug)]
+pub struct ClusterRole;
+
+impl Strategy for ClusterRole {
+    fn info(&self) -> &'static KindInfo {
+        &INFO
+    }
+
+    /// Upstream writes `rules` even where there are none.
+    fn default(&self, object: &mut Value) {
+        default_absent(object, "rules", Value::Null);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        rules::validate(object, false)
+    }
+
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(&NoEscalation("clusterroles"))
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,50 @@
+//! Role: rights in a namespace.
+
+use crate::registry::strategy::{ALL_VERBS, Hooks, KindInfo, NameRule, Strategy};
+use crate::resources::rbac::GROUP;
+use crate::resources::rbac::rules::{self, NoEscalation};
+use crate::resources::value::default_absent;
+use api_machinery::field::ErrorList;
+use serde_json::Value;
+
+static INFO: KindInfo = KindInfo {
+    group: GROUP,
+    version: "v1",
+    kind: "Role",
+    resource: "roles",
+    singular: "role",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    verbs: ALL_VERBS,
+    subresources: &[],
+    name_rule: NameRule::PathSegment,
+    stored: true,
+};
+
+/// The strategy of Roles.
+#[derive(Debug)]
+pub struct Role;
+
+impl Strategy for Role {
+    fn info(&self) -> &'static KindInfo {
+        &INFO
+    }
+
+    /// Upstream writes `rules` even where there are none.
+    fn default(&self, object: &mut Value) {
+        default_absent(object, "rules", Value::Null);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        rules::validate(object, true)
+    }
+
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(&NoEscalation("roles"))
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,61 @@
+//! RoleBinding: who has the rights of a role in a namespace.
+
+use crate::registry::strategy::{ALL_VERBS, Column, Hooks, KindInfo, NameRule, Strategy};
+use crate::resources::rbac::GROUP;
+use crate::resources::rbac::binding::{self, NoEscalation};
+use api_machinery::field::ErrorList;
+use jiff::Timestamp;
+use serde_json::Value;
+
+static INFO: KindInfo = KindInfo {
+    group: GROUP,
+    version: "v1",
+    kind: "RoleBinding",
+    resource: "rolebindings",
+    singular: "rolebinding",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    verbs: ALL_VERBS,
+    subresources: &[],
+    name_rule: NameRule::PathSegment,
+    stored: true,
+};
+
+/// The strategy of RoleBindings.
+#[derive(Debug)]
+pub struct RoleBinding;
+
+impl Strategy for RoleBinding {
+    fn info(&self) -> &'static KindInfo {
+        &INFO
+    }
+
+    fn default(&self, object: &mut Value) {
+        binding::default(object);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        binding::validate(object, true)
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> ErrorList {
+        binding::validate_update(new, old, true)
+    }
+
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(&NoEscalation("rolebindings"))
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        binding::COLUMNS
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        binding::row(object, now)
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+}
