@@ -30,7 +30,7 @@ pub use error::{Damage, OpenError, WriteFailure};
 pub use log::Log;
 pub use options::{
     BATCH_BYTES_MAX, Environment, FIRST_SEGMENT_BYTES_MAX, Failure, Options, QUEUE_BYTES_MAX, SEGMENT_BYTES_DEFAULT,
-    TAIL_BYTES_MAX, Writing,
+    Schedule, TAIL_BYTES_MAX, Writing,
 };
 pub use recovery::{Recovered, Statistics, TornTail};
 

@@ -72,14 +72,14 @@ impl Log {
 
     /// Opens or creates a log in a given environment.
     pub fn open_with(options: Options, environment: Environment) -> Result<(Log, Recovered), OpenError> {
-        let writing = environment.writing;
+        let writing = environment.writing.clone();
         let opened = recovery::open(&options, environment)?;
         let shared = opened.writer.shared.clone();
         let spares = opened.writer.spares.clone();
         let mut threads = Vec::new();
         let mut manual = None;
-        match writing {
-            Writing::Manual => manual = Some(opened.writer),
+        match &writing {
+            Writing::Manual | Writing::Scheduled(_) => manual = Some(opened.writer),
             Writing::Thread => {
                 let writer = opened.writer;
                 threads.push(start("wal-writer", &options, move || writer.run())?);
@@ -108,7 +108,7 @@ impl Log {
         let bytes = records.iter().map(Record::bytes).sum();
         let mut state = self.shared.state.lock();
         while state.queue_bytes >= QUEUE_BYTES_MAX && state.failed.is_none() {
-            if self.running.writing == Writing::Manual {
+            if !matches!(self.running.writing, Writing::Thread) {
                 drop(state);
                 self.write_queued();
                 state = self.shared.state.lock();
@@ -131,9 +131,15 @@ impl Log {
         let number = state.appends;
         state.view.apply(&records, number);
         state.queue_bytes += bytes;
+        let was_empty = state.queue.is_empty();
         state.queue.push_back(Append { number, records, bytes, done: Box::new(done) });
         drop(state);
-        self.shared.work.notify_one();
+        match &self.running.writing {
+            Writing::Scheduled(schedule) if was_empty => schedule(self.clone()),
+            _ => {
+                self.shared.work.notify_one();
+            }
+        }
     }
 
     /// Entries (index, term, payload) of `range` that are live, in order. Stops before `bytes_max` bytes of payload are
@@ -192,7 +198,7 @@ impl Log {
         self.shared.segments.lock().len()
     }
 
-    /// With [`Writing::Manual`]: writes one batch of what is queued and runs its callbacks. False when nothing was queued
+    /// With [`Writing::Manual`] and [`Writing::Scheduled`]: writes one batch of what is queued and runs its callbacks. False when nothing was queued
     /// or a thread writes.
     pub fn write_queued(&self) -> bool {
         let mut manual = self.running.manual.lock();

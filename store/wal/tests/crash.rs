@@ -1,4 +1,5 @@
 //! The log against a model, with the power cut at every operation of the disk and with disks that fail.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::io;

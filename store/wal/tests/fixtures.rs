@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_FIXTURES=1 cargo test -p store-wal --test fixtures` writes the current version's files anew; a difference in
 //! them is a change of the format and needs a new version and a new directory.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Appending, reading, rotating and reopening on the real file system.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::ops::RangeBounds;
 use std::path::Path;

@@ -101,8 +101,13 @@ impl MemoryDisk {
 
     /// What a machine finds on this disk after the power comes back. Handles of the old disk stay dead.
     pub fn reboot(&self, seed: u64) -> MemoryDisk {
-        let mut old = self.0.lock();
-        old.crashed = true;
+        self.crash();
+        self.image(seed)
+    }
+
+    /// What a machine would find if the power went now. This disk goes on.
+    pub fn image(&self, seed: u64) -> MemoryDisk {
+        let old = self.0.lock();
         let mut random = seed ^ 0x5851_f42d_4c95_7f2d;
         let mut names = old.durable_names.clone();
         let kept = draw(&mut random) as usize % (old.unsynced.len() + 1);
