@@ -1,0 +1,159 @@
+//! One scheduling cycle: from a pod and a snapshot to a node, or to the reasons why there is none. Pure.
+
+use crate::framework::{CycleState, Profile, Rejection};
+use crate::node_info::NodeInfo;
+use crate::pod_info::PodInfo;
+use crate::snapshot::Snapshot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Below this many nodes all are looked at (upstream: `minFeasibleNodesToFind`).
+const FEASIBLE_NODES_MIN: usize = 100;
+/// At least this share of the nodes is looked at, percent (upstream: `minFeasibleNodesPercentageToFind`).
+const FEASIBLE_NODES_PERCENT_MIN: usize = 5;
+
+/// Why no node was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unschedulable {
+    /// Nodes in the snapshot.
+    pub nodes: usize,
+    /// How many nodes each reason ruled out.
+    pub reasons: BTreeMap<String, usize>,
+    /// The plugins that rejected.
+    pub plugins: BTreeSet<&'static str>,
+    /// Whether evicting pods of lower priority could have helped somewhere.
+    pub could_preempt: bool,
+}
+
+impl Unschedulable {
+    /// The text of the event and of the condition, in upstream's form.
+    pub fn message(&self) -> String {
+        let mut parts: Vec<String> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        parts.sort();
+        let mut message = format!("0/{} nodes are available", self.nodes);
+        if self.nodes == 0 && parts.is_empty() {
+            return "no nodes available to schedule pods".to_owned();
+        }
+        if !parts.is_empty() {
+            message += &format!(": {}", parts.join(", "));
+        }
+        message += ".";
+        if self.could_preempt {
+            message += " preemption: not supported by this scheduler yet.";
+        }
+        message
+    }
+}
+
+/// Picks nodes; remembers where it stopped looking, so that all nodes get their turn.
+#[derive(Clone, Debug, Default)]
+pub struct Algorithm {
+    next_start: usize,
+    ties: u64,
+}
+
+impl Algorithm {
+    /// Decides about one pod.
+    ///
+    /// # Errors
+    /// No node suits; the value says why.
+    pub fn schedule(&mut self, profile: &Profile, snapshot: &Snapshot, pod: &PodInfo) -> Result<String, Unschedulable> {
+        let mut state = CycleState::default();
+        for plugin in profile.plugins() {
+            if let Err(rejection) = plugin.pre_filter(&mut state, pod, snapshot) {
+                return Err(refused_by_all(plugin.name(), rejection, snapshot.nodes().len()));
+            }
+        }
+        let feasible = self.filter(profile, &state, snapshot, pod)?;
+        if let [only] = feasible.as_slice() {
+            return Ok(only.name().to_owned());
+        }
+        let scores = score(profile, &mut state, pod, &feasible);
+        Ok(self.pick(&feasible, &scores).name().to_owned())
+    }
+
+    fn filter(
+        &mut self,
+        profile: &Profile,
+        state: &CycleState,
+        snapshot: &Snapshot,
+        pod: &PodInfo,
+    ) -> Result<Vec<Arc<NodeInfo>>, Unschedulable> {
+        let nodes = snapshot.nodes();
+        let wanted = feasible_nodes_max(nodes.len());
+        let mut feasible = Vec::with_capacity(wanted.min(nodes.len()));
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        let mut plugins = BTreeSet::new();
+        let mut could_preempt = false;
+        let mut looked_at = 0;
+        let start = if nodes.is_empty() { 0 } else { self.next_start % nodes.len() };
+        for node in nodes[start..].iter().chain(&nodes[..start]) {
+            looked_at += 1;
+            match profile.filter(state, pod, node) {
+                Ok(()) => feasible.push(Arc::clone(node)),
+                Err((plugin, rejection)) => {
+                    plugins.insert(plugin);
+                    could_preempt |= !rejection.is_final && has_lower_priority(node, pod);
+                    for reason in rejection.reasons {
+                        *reasons.entry(reason).or_default() += 1;
+                    }
+                }
+            }
+            if feasible.len() == wanted {
+                break;
+            }
+        }
+        self.next_start = start + looked_at;
+        if feasible.is_empty() {
+            return Err(Unschedulable { nodes: nodes.len(), reasons, plugins, could_preempt });
+        }
+        Ok(feasible)
+    }
+
+    /// The best; among equals another one each time.
+    fn pick<'a>(&mut self, nodes: &'a [Arc<NodeInfo>], scores: &[i64]) -> &'a Arc<NodeInfo> {
+        let best = scores.iter().max();
+        let ties: Vec<&Arc<NodeInfo>> =
+            nodes.iter().zip(scores).filter(|(_, score)| Some(*score) == best).map(|(node, _)| node).collect();
+        // A multiplicative step through the ties: spreads like chance, and a replay gives the same.
+        self.ties = self.ties.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let place = usize::try_from(self.ties >> 33).unwrap_or(0) % ties.len().max(1);
+        ties.get(place).copied().unwrap_or(&nodes[0])
+    }
+}
+
+fn score(profile: &Profile, state: &mut CycleState, pod: &PodInfo, nodes: &[Arc<NodeInfo>]) -> Vec<i64> {
+    let mut totals = vec![0; nodes.len()];
+    let mut own = vec![0; nodes.len()];
+    for weighted in profile.weighted().iter().filter(|weighted| weighted.weight > 0) {
+        if !weighted.plugin.pre_score(state, pod) {
+            continue;
+        }
+        for (score, node) in own.iter_mut().zip(nodes) {
+            *score = weighted.plugin.score(state, pod, node);
+        }
+        weighted.plugin.normalize(&mut own);
+        for (total, score) in totals.iter_mut().zip(&own) {
+            *total += score * weighted.weight;
+        }
+    }
+    totals
+}
+
+/// How many feasible nodes are enough (upstream: `numFeasibleNodesToFind` with the adaptive percentage).
+fn feasible_nodes_max(nodes: usize) -> usize {
+    if nodes < FEASIBLE_NODES_MIN {
+        return nodes.max(1);
+    }
+    let percent = 50usize.saturating_sub(nodes / 125).max(FEASIBLE_NODES_PERCENT_MIN);
+    (nodes * percent / 100).max(FEASIBLE_NODES_MIN)
+}
+
+fn has_lower_priority(node: &NodeInfo, pod: &PodInfo) -> bool {
+    node.pods.values().any(|running| running.priority() < pod.priority())
+}
+
+fn refused_by_all(plugin: &'static str, rejection: Rejection, nodes: usize) -> Unschedulable {
+    let reasons = rejection.reasons.into_iter().map(|reason| (reason, nodes)).collect();
+    Unschedulable { nodes, reasons, plugins: [plugin].into(), could_preempt: false }
+}
