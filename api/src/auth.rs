@@ -3,7 +3,9 @@
 //! Nothing here writes: tokens are signed for the handlers of TokenRequest, reviews are evaluated for theirs.
 
 pub mod authz;
+pub mod jwks;
 pub mod keys;
+pub mod objects;
 pub mod tokens;
 pub mod user;
 pub mod x509;

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
 use crate::filters::in_flight::InFlight;
-use crate::handlers::{Handlers, NodeClient};
+use crate::handlers::Handlers;
 use crate::health::{Health, Root};
 use crate::http::accept::Acceptor;
 use crate::http::tls::{self, TlsError};
@@ -106,7 +106,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     ));
     let authorizer = Arc::new(Authorizer::default());
     let settings = Settings { service_cidr: config.service_cidr, node_ports: config.node_port_range.clone() };
-    let registry = Arc::new(Registry::new(resources::table(), storage, Arc::clone(&authorizer), &settings));
+    let registry = Arc::new(Registry::new(resources::TABLE, storage, Arc::clone(&authorizer), &settings));
     let nodes = NodeClient::new(&config.kubelet_client).map_err(|error| StartError::NodeClient(error.to_string()))?;
 
     let mut listeners = Vec::new();

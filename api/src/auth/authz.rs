@@ -1,6 +1,6 @@
 //! What users may do: RBAC, evaluated in memory.
 //!
-//! [`Authorizer`] holds a compiled view of all roles and bindings, kept up to date by watches (`feed`). A decision
+//! [`Authorizer`] holds a compiled view of all roles and bindings, kept up to date by watches ([`feed`]). A decision
 //! looks up the user and each group, never all bindings. `system:masters` may do everything, so that a broken policy
 //! can be repaired.
 //!
@@ -8,6 +8,7 @@
 
 pub mod attributes;
 pub mod escalation;
+pub mod feed;
 pub mod policy;
 pub mod review;
 pub mod rule;

@@ -28,6 +28,14 @@ pub fn json(code: StatusCode, bytes: Bytes) -> Response<Body> {
     with_type(code, JSON, bytes)
 }
 
+/// JSON that comes into being while it is sent.
+pub fn with_body(code: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
 /// Bytes of any type.
 pub fn with_type(code: StatusCode, media_type: HeaderValue, bytes: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::full(bytes));

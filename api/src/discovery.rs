@@ -1,0 +1,169 @@
+//! What is served, told to clients: versions, groups, resources and their verbs, in the old documents ([`legacy`]) and
+//! in the aggregated one ([`aggregated`]).
+//!
+//! Everything comes from the table of kinds; nothing is listed that is not served. The documents never change while the
+//! server runs: they are made once and told apart by an entity tag.
+
+mod aggregated;
+mod legacy;
+
+use crate::http::{Body, respond};
+use crate::registry::kind::Kinds;
+use crate::registry::strategy::KindInfo;
+use ::http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
+use ::http::Response;
+use base64::Engine;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// A document and its tag.
+#[derive(Debug)]
+struct Document {
+    bytes: Bytes,
+    etag: HeaderValue,
+    media_type: HeaderValue,
+}
+
+/// All documents.
+#[derive(Debug)]
+pub struct Discovery {
+    legacy: HashMap<String, Document>,
+    aggregated: HashMap<&'static str, Document>,
+}
+
+/// A group and its versions, in the order of preference.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Name; empty for the core group.
+    pub name: &'static str,
+    /// Versions and their kinds, in the order of the table.
+    pub versions: Vec<(&'static str, Vec<&'static KindInfo>)>,
+}
+
+impl Discovery {
+    /// Makes the documents for these kinds.
+    pub fn new(kinds: &Kinds) -> Self {
+        Self::of(kinds.iter().map(|kind| kind.info))
+    }
+
+    fn of(kinds: impl Iterator<Item = &'static KindInfo>) -> Self {
+        let groups = groups(kinds);
+        let json = HeaderValue::from_static("application/json");
+        let legacy = legacy::documents(&groups)
+            .into_iter()
+            .map(|(path, value)| (path, Document::new(&value, json.clone())))
+            .collect();
+        let aggregated_type = HeaderValue::from_static(aggregated::MEDIA_TYPE);
+        let aggregated = ["/api", "/apis"]
+            .into_iter()
+            .map(|path| (path, Document::new(&aggregated::document(&groups, path == "/api"), aggregated_type.clone())))
+            .collect();
+        Self { legacy, aggregated }
+    }
+
+    /// Answers a path of discovery.
+    pub fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+        let aggregated = self.aggregated.get(path).filter(|_| wants_aggregated(headers));
+        let document = aggregated.or_else(|| self.legacy.get(path))?;
+        let Document { bytes, etag, media_type } = document;
+        let mut response = respond::tagged(headers, etag, media_type.clone(), bytes.clone());
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        if aggregated.is_none() {
+            response.headers_mut().remove(::http::header::CACHE_CONTROL);
+        }
+        Some(response)
+    }
+}
+
+impl Document {
+    fn new(value: &serde_json::Value, media_type: HeaderValue) -> Self {
+        let bytes = Bytes::from(value.to_string());
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02X}")).collect();
+        let etag = HeaderValue::from_str(&format!("\"{digest}\"")).expect("hexadecimal digits");
+        Self { bytes, etag, media_type }
+    }
+}
+
+/// Whether the first acceptable type is the aggregated document in a version that is served.
+fn wants_aggregated(headers: &HeaderMap) -> bool {
+    let clauses = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    for clause in clauses {
+        let mut parts = clause.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        if !matches!(media_type, "application/json" | "application/*" | "*/*") {
+            continue;
+        }
+        let (mut group, mut version, mut kind) = (None, None, None);
+        for part in parts {
+            match part.split_once('=') {
+                Some(("g", value)) => group = Some(value),
+                Some(("v", value)) => version = Some(value),
+                Some(("as", value)) => kind = Some(value),
+                _ => {}
+            }
+        }
+        match (kind, group, version) {
+            (None, ..) => return false,
+            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), Some("v2")) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The groups of these kinds, sorted by name, their kinds sorted by resource.
+fn groups(kinds: impl Iterator<Item = &'static KindInfo>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for info in kinds {
+        let at = groups.iter().position(|group| group.name == info.group).unwrap_or_else(|| {
+            groups.push(Group { name: info.group, versions: Vec::new() });
+            groups.len() - 1
+        });
+        let versions = &mut groups[at].versions;
+        match versions.iter_mut().find(|(version, _)| *version == info.version) {
+            Some((_, kinds)) => kinds.push(info),
+            None => versions.push((info.version, vec![info])),
+        }
+    }
+    for (_, kinds) in groups.iter_mut().flat_map(|group| &mut group.versions) {
+        kinds.sort_by_key(|info| info.resource);
+    }
+    groups.sort_by_key(|group| (priority(group.name), group.name));
+    groups
+}
+
+/// Upstream's order of groups, which clients take as the order of preference.
+fn priority(group: &str) -> usize {
+    const ORDER: &[&str] = &[
+        "",
+        "apiregistration.k8s.io",
+        "apps",
+        "events.k8s.io",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "autoscaling",
+        "batch",
+        "certificates.k8s.io",
+        "networking.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "storage.k8s.io",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "scheduling.k8s.io",
+        "coordination.k8s.io",
+        "node.k8s.io",
+        "discovery.k8s.io",
+    ];
+    ORDER.iter().position(|known| *known == group).unwrap_or(ORDER.len())
+}
+
+/// Upstream's `storageVersionHash`: a digest of group, version and kind as stored.
+fn storage_version_hash(info: &KindInfo) -> String {
+    let text = format!("{}/{}, Kind={}", info.group, info.version, info.kind);
+    base64::engine::general_purpose::STANDARD.encode(&Sha256::digest(text.as_bytes())[..8])
+}
+
+#[cfg(test)]
+mod tests;

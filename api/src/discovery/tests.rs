@@ -1,0 +1,120 @@
+use super::*;
+use crate::registry::strategy::{ALL_VERBS, CREATE_ONLY, NameRule, Subresource};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+static PODS: KindInfo = KindInfo {
+    group: "",
+    version: "v1",
+    kind: "Pod",
+    resource: "pods",
+    singular: "pod",
+    short_names: &["po"],
+    categories: &["all"],
+    namespaced: true,
+    verbs: ALL_VERBS,
+    subresources: &[Subresource::STATUS],
+    name_rule: NameRule::Subdomain,
+    stored: true,
+};
+
+static DEPLOYMENTS: KindInfo = KindInfo {
+    group: "apps",
+    version: "v1",
+    kind: "Deployment",
+    resource: "deployments",
+    singular: "deployment",
+    short_names: &["deploy"],
+    categories: &["all"],
+    namespaced: true,
+    verbs: ALL_VERBS,
+    subresources: &[Subresource::SCALE],
+    name_rule: NameRule::Subdomain,
+    stored: true,
+};
+
+static REVIEWS: KindInfo = KindInfo {
+    group: "authentication.k8s.io",
+    version: "v1",
+    kind: "TokenReview",
+    resource: "tokenreviews",
+    singular: "tokenreview",
+    short_names: &[],
+    categories: &[],
+    namespaced: false,
+    verbs: CREATE_ONLY,
+    subresources: &[],
+    name_rule: NameRule::Subdomain,
+    stored: false,
+};
+
+fn discovery() -> Discovery {
+    Discovery::of([&REVIEWS, &DEPLOYMENTS, &PODS].into_iter())
+}
+
+fn accept(value: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static(value));
+    headers
+}
+
+async fn get(path: &str, headers: &HeaderMap) -> Value {
+    let response = discovery().answer(path, headers).expect("a document");
+    let bytes = response.into_body().collect().await.expect("in memory").to_bytes();
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+// proves: AM-42
+#[tokio::test]
+async fn the_old_documents_list_what_is_served_with_its_verbs() {
+    let none = HeaderMap::new();
+    assert_eq!(get("/api", &none).await["versions"], json!(["v1"]));
+    let groups = get("/apis", &none).await;
+    let names: Vec<&str> =
+        groups["groups"].as_array().expect("a list").iter().filter_map(|group| group["name"].as_str()).collect();
+    assert_eq!(names, ["apps", "authentication.k8s.io"]);
+    assert_eq!(
+        get("/apis/apps", &none).await,
+        json!({"kind": "APIGroup", "apiVersion": "v1", "name": "apps",
+            "versions": [{"groupVersion": "apps/v1", "version": "v1"}],
+            "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"}})
+    );
+    let apps = get("/apis/apps/v1", &none).await;
+    assert_eq!(
+        apps["resources"][1],
+        json!({"name": "deployments/scale", "singularName": "", "namespaced": true, "group": "autoscaling",
+            "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"]})
+    );
+    assert_eq!(apps["resources"][0]["storageVersionHash"], "8aSe+NMegvE=", "as upstream computes it");
+    assert_eq!(apps["resources"][0]["shortNames"], json!(["deploy"]));
+    let reviews = get("/apis/authentication.k8s.io/v1", &none).await;
+    assert_eq!(reviews["resources"][0]["verbs"], json!(["create"]));
+    assert_eq!(reviews["resources"][0]["storageVersionHash"], Value::Null);
+    assert!(discovery().answer("/apis/batch", &none).is_none());
+}
+
+// proves: AM-42
+#[tokio::test]
+async fn clients_that_ask_get_everything_in_one_document() {
+    let kubectl = accept(
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+         application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json",
+    );
+    let core = get("/api", &kubectl).await;
+    assert_eq!(core["kind"], "APIGroupDiscoveryList");
+    assert_eq!(core["items"][0]["versions"][0]["resources"][0]["subresources"][0]["subresource"], "status");
+    let named = get("/apis", &kubectl).await;
+    assert_eq!(named["items"][0]["metadata"]["name"], "apps");
+    let old = accept("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json");
+    assert_eq!(get("/api", &old).await["kind"], "APIVersions");
+}
+
+// proves: AM-42
+#[test]
+fn a_client_that_has_the_document_gets_304() {
+    let kubectl = accept("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    let first = discovery().answer("/apis", &kubectl).expect("a document");
+    let mut again = kubectl.clone();
+    again.insert(::http::header::IF_NONE_MATCH, first.headers()[::http::header::ETAG].clone());
+    assert_eq!(discovery().answer("/apis", &again).expect("a document").status(), 304);
+}
