@@ -48,6 +48,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Replaces gRPC between members: a seam for tests and simulation.
     pub transport: Option<Arc<dyn Transport>>,
+    /// Replaces the files, the writer thread and the reaction to failures of the log: a seam for simulation.
+    pub log_environment: Option<store_wal::Environment>,
 }
 
 /// Key, certificate and the authority whose certificates are accepted, all in PEM; TLS is always mutual.
@@ -83,6 +85,7 @@ impl Config {
             flush_log_bytes: 64 << 20,
             segment_bytes: 64 << 20,
             transport: None,
+            log_environment: None,
         }
     }
 

@@ -365,8 +365,10 @@ impl Handler for Replica {
 async fn open(config: &Config) -> Result<(LogStore, State), StartError> {
     let mut options = store_wal::Options::new(config.data_dir.join("wal"));
     options.segment_bytes = config.segment_bytes;
+    let environment = config.log_environment.clone().unwrap_or_default();
     let log = tokio::task::spawn_blocking(move || {
-        let (log, recovered) = store_wal::Log::open(options).map_err(|error| StartError::Log(describe(&error)))?;
+        let (log, recovered) =
+            store_wal::Log::open_with(options, environment).map_err(|error| StartError::Log(describe(&error)))?;
         if let Some(torn) = &recovered.statistics.torn_tail {
             tracing::info!(?torn, "the last write before the crash was never acknowledged and is gone");
         }
