@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod memory;
+pub mod remote;
 pub mod watch;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use store_types::etcdserverpb as pb;
 
 pub use error::{Code, Error, Result};
 pub use memory::MemoryStore;
+pub use remote::{RemoteOptions, RemoteStore, RemoteTls};
 pub use watch::{WatchEvent, WatchHandle};
 
 /// A linearizable, revisioned key-value store with watches and leases, as documented by the etcd v3 API.
