@@ -1,6 +1,8 @@
-//! Go's `%q`: upstream's messages quote with it, and clients compare texts.
+//! Go's `%q` and `%v`: upstream's messages are written with them, and clients compare texts.
 
 use std::fmt::Write;
+
+use serde_json::Value;
 
 /// Quotes as Go's `strconv.Quote` does.
 pub fn quote(text: &str) -> String {
@@ -32,13 +34,57 @@ pub fn quote(text: &str) -> String {
     out
 }
 
+/// Prints a value as Go's `%v` prints what JSON decodes to: `map[a:1 b:[x y] c:<nil>]`.
+pub fn plain(value: &Value) -> String {
+    let mut out = String::new();
+    write_plain(value, &mut out);
+    out
+}
+
+fn write_plain(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("<nil>"),
+        Value::String(text) => out.push_str(text),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(' ');
+                }
+                write_plain(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            out.push_str("map[");
+            for (index, (name, field)) in fields.iter().enumerate() {
+                if index > 0 {
+                    out.push(' ');
+                }
+                out.push_str(name);
+                out.push(':');
+                write_plain(field, out);
+            }
+            out.push(']');
+        }
+        other => {
+            let _ = write!(out, "{other}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{plain, quote};
 
     #[test]
     fn quotes_as_go_does() {
         assert_eq!(quote("a\"b\\c\n\t\x01é"), r#""a\"b\\c\n\t\x01é""#);
         assert_eq!(quote("\u{a0}\u{7f}"), "\"\\u00a0\\x7f\"");
+    }
+    #[test]
+    fn prints_values_as_go_does() {
+        let value = serde_json::json!({"b": [1, "x", true], "a": {"c": null}});
+        assert_eq!(plain(&value), "map[a:map[c:<nil>] b:[1 x true]]");
     }
 }

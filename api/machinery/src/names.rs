@@ -5,6 +5,7 @@
 //! written by hand because they run for every label of every object.
 
 mod dns;
+mod generate;
 mod other;
 mod qualified;
 
@@ -12,6 +13,7 @@ pub use dns::{
     is_dns1035_label, is_dns1123_label, is_dns1123_subdomain, is_wildcard_dns1123_subdomain, name_is_dns_label,
     name_is_dns_subdomain, name_is_dns1035_label,
 };
+pub use generate::{generate, safe_character, suffix};
 pub use other::{
     empty_error, inclusive_range_error, is_config_map_key, is_env_var_name, is_http_header_name, is_in_range,
     is_path_segment_name, is_percent, is_port_name, is_port_number, is_relaxed_env_var_name, max_length_error,

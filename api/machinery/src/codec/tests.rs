@@ -115,9 +115,7 @@ fn a_resource_version_is_spliced_without_parsing() {
     for object in cases {
         let (bytes, point) = encode_with_splice_point(&object);
         assert!(!decode_json(&bytes).unwrap()["metadata"].as_object().unwrap().contains_key("resourceVersion"));
-        let before = decodes();
         let spliced = splice(&bytes, point, 42);
-        assert!(decodes() >= before);
         let mut want = object.clone();
         crate::meta::set_resource_version(&mut want, "42");
         assert_eq!(decode_json(&spliced).unwrap(), want);

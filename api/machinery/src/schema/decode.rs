@@ -105,9 +105,7 @@ pub fn check_patched(
     validation: FieldValidation,
     shown: impl FnOnce() -> String,
 ) -> Result<Vec<String>, Status> {
-    let Some(definition) = Schema::get().kind(&expected.group, &expected.version, &expected.kind) else {
-        return Ok(duplicates);
-    };
+    let Some(definition) = check_kind(object, expected)? else { return Ok(duplicates) };
     let refuse = |why: String| {
         let errors = ErrorList::from(Error::invalid(&Path::root("patch"), shown(), why));
         Status::invalid(GroupKind { group: "", kind: "" }, "", &errors)

@@ -248,14 +248,15 @@ impl Status {
         Status::failure(410, reason::EXPIRED, message)
     }
 
-    /// What a client would make of an answer that carries no status: for answers of a node or another server.
+    /// What a client would make of an answer that carries no status: for answers of a node or another server. An
+    /// unexpected answer is repeated as a cause.
     pub fn generic_server_response(
         code: u16,
         verb: &str,
         resource: GroupResource<'_>,
         name: &str,
         server_message: &str,
-        retry_after_seconds: u32,
+        unexpected: bool,
     ) -> Status {
         let (why, message) = generic(code, server_message);
         let message = match (resource.resource, name) {
@@ -263,16 +264,15 @@ impl Status {
             (_, "") => format!("{message} ({} {resource})", verb.to_lowercase()),
             (_, name) => format!("{message} ({} {resource} {name})", verb.to_lowercase()),
         };
-        let details = Details {
-            causes: vec![Cause {
-                reason: "UnexpectedServerResponse".into(),
-                message: server_message.into(),
-                field: String::new(),
-            }],
-            retry_after_seconds,
-            ..about(resource, name)
-        };
-        Status::failure(code, why, message).with_details(details)
+        let status = Status::failure(code, why, message).with_details(about(resource, name));
+        if !unexpected {
+            return status;
+        }
+        status.with_cause(Cause {
+            reason: "UnexpectedServerResponse".into(),
+            message: server_message.into(),
+            field: String::new(),
+        })
     }
 }
 

@@ -92,7 +92,7 @@ fn refusals_use_upstreams_sentences() {
             "only the following media types are accepted: application/json, application/yaml",
         ),
         (
-            Status::generic_server_response(500, "GET", PODS, "a", "x", 0),
+            Status::generic_server_response(500, "GET", PODS, "a", "x", true),
             r#"an error on the server ("x") has prevented the request from succeeding (get pods a)"#,
         ),
     ];

@@ -1,0 +1,112 @@
+//! The order of merged lists, and `$setElementOrder`.
+//!
+//! Items that the patch names keep the patch's order, the others the object's; the two are interleaved by their places in
+//! the object.
+
+use serde_json::Value;
+
+use super::{Fields, Known, SET_ELEMENT_ORDER, StrategicError, clean, lists, no_merge_key};
+
+/// Carries out every `$setElementOrder/<field>` together with the list of that field in the patch, and takes both out.
+pub(super) fn apply(original: &mut Fields, patch: &mut Fields, known: Known) -> Result<(), StrategicError> {
+    const MALFORMED: StrategicError = StrategicError::Malformed("invalid patch format of setElementOrder list");
+    let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(SET_ELEMENT_ORDER)).cloned().collect();
+    for directive in directives {
+        let Some(Value::Array(order)) = patch.remove(&directive) else { return Err(MALFORMED) };
+        let name = directive[SET_ELEMENT_ORDER.len()..].strip_prefix('/').ok_or(MALFORMED)?;
+        let change = match patch.get(name) {
+            None => None,
+            Some(Value::Array(_)) => match patch.remove(name) {
+                Some(Value::Array(items)) => Some(items),
+                _ => None,
+            },
+            Some(_) => return Err(wrong_kind()),
+        };
+        let before = match original.get_mut(name) {
+            None => None,
+            Some(Value::Array(items)) => Some(std::mem::take(items)),
+            Some(_) => return Err(wrong_kind()),
+        };
+        let field = known.field(name);
+        let key = field.and_then(|field| field.patch_key.as_deref());
+        check(change.as_deref().unwrap_or_default(), &order, key)?;
+        let server_order = before.clone().unwrap_or_default();
+        let merged = match (before, change) {
+            (None, None) => continue,
+            (Some(before), None) => before,
+            (None, Some(change)) => change.into_iter().filter_map(clean).collect(),
+            (Some(before), Some(change)) => lists::merge(before, change, field, false)?,
+        };
+        let ordered = normalize(merged, &order, &server_order, key)?;
+        original.insert(name.to_string(), Value::Array(ordered));
+    }
+    Ok(())
+}
+
+/// Orders a merged list: what is in `patch_order` by it, the rest by `server_order`.
+pub(super) fn normalize(
+    merged: Vec<Value>,
+    patch_order: &[Value],
+    server_order: &[Value],
+    key: Option<&str>,
+) -> Result<Vec<Value>, StrategicError> {
+    if let Some(key) = key
+        && let Some(item) = merged.iter().find(|item| item.get(key).is_none())
+    {
+        return Err(no_merge_key(item, key));
+    }
+    let place = |item: &Value, order: &[Value]| order.iter().position(|one| same(one, item, key));
+    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
+        merged.into_iter().partition(|item| place(item, patch_order).is_some());
+    named.sort_by_key(|item| place(item, patch_order));
+    others.sort_by_key(|item| place(item, server_order).unwrap_or(usize::MAX));
+    let mut out = Vec::with_capacity(named.len() + others.len());
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    loop {
+        match (others.peek(), named.peek()) {
+            (Some(other), Some(one)) => {
+                let earlier = match (place(other, server_order), place(one, server_order)) {
+                    (Some(other), Some(one)) => other < one,
+                    _ => false,
+                };
+                out.extend(if earlier { others.next() } else { named.next() });
+            }
+            (Some(_), None) => out.extend(others.next()),
+            (None, Some(_)) => out.extend(named.next()),
+            (None, None) => return Ok(out),
+        }
+    }
+}
+
+/// Every item of the patch must be in the order list, in the same order.
+fn check(patch: &[Value], order: &[Value], key: Option<&str>) -> Result<(), StrategicError> {
+    let mut rest = order.iter();
+    let items = patch.iter().filter(|item| item.get(super::DIRECTIVE).is_none());
+    for item in items {
+        if let Some(key) = key
+            && item.get(key).is_none()
+        {
+            return Err(no_merge_key(item, key));
+        }
+        if !rest.any(|one| same(one, item, key)) {
+            let text = |list: &[Value]| list.iter().map(|item| format!("- {item}\n")).collect::<String>();
+            return Err(StrategicError::Unfit(format!(
+                "The order in patch list:\n{}\n doesn't match {SET_ELEMENT_ORDER} list:\n{}\n",
+                text(patch),
+                text(order)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn same(a: &Value, b: &Value, key: Option<&str>) -> bool {
+    match key {
+        Some(key) => a.get(key).is_some() && a.get(key) == b.get(key),
+        None => a == b,
+    }
+}
+
+fn wrong_kind() -> StrategicError {
+    StrategicError::Unfit("expected a list, but received another kind of value".into())
+}
