@@ -1,8 +1,9 @@
 //! How everything outside the store talks to it: [`Store`], with the operations and errors of the etcd v3 API.
 //!
-//! Three implementations pass one exam (`conformance`): the member in this process (crate `store`), the in-memory
-//! store of this crate ([`memory`]), and any etcd v3 server over gRPC (`remote`).
+//! Three implementations pass one exam ([`conformance`]): the member in this process (crate `store`), the in-memory
+//! store of this crate ([`memory`]), and any etcd v3 server over gRPC ([`remote`]).
 
+pub mod conformance;
 pub mod error;
 pub mod memory;
 pub mod remote;
