@@ -7,7 +7,8 @@ mod constructors;
 mod text;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use constructors::{Attributes, Expired};
 pub use text::OPTIMISTIC_LOCK_ERROR;
@@ -104,41 +105,55 @@ pub struct Details {
     pub retry_after_seconds: u32,
 }
 
-/// `metav1.Status`. Serializes in Go's field order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+/// `metav1.Status`. Serializes in Go's field order, with `kind` and `apiVersion`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Status {
-    /// Always `Status`.
-    pub kind: String,
-    /// Always `v1`.
-    #[serde(rename = "apiVersion")]
-    pub api_version: String,
     /// List metadata.
     #[serde(default)]
     pub metadata: ListMeta,
     /// [`SUCCESS`] or [`FAILURE`].
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub status: String,
     /// For people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub message: String,
     /// One of [`reason`].
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub reason: String,
     /// What it is about. Boxed: a `Result` with a status stays small.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub details: Option<Box<Details>>,
     /// HTTP code; 0 (absent) in most successes.
-    #[serde(default, skip_serializing_if = "is_zero_code")]
+    #[serde(default)]
     pub code: u16,
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", "Status")?;
+        map.serialize_entry("apiVersion", "v1")?;
+        map.serialize_entry("metadata", &self.metadata)?;
+        for (name, text) in [("status", &self.status), ("message", &self.message), ("reason", &self.reason)] {
+            if !text.is_empty() {
+                map.serialize_entry(name, text)?;
+            }
+        }
+        if let Some(details) = &self.details {
+            map.serialize_entry("details", details)?;
+        }
+        if self.code != 0 {
+            map.serialize_entry("code", &self.code)?;
+        }
+        map.end()
+    }
 }
 
 impl Status {
     /// A failure with no details.
     pub fn failure(code: u16, reason: &str, message: impl Into<String>) -> Status {
         Status {
-            kind: "Status".into(),
-            api_version: "v1".into(),
             metadata: ListMeta::default(),
             status: FAILURE.into(),
             message: message.into(),
@@ -193,10 +208,6 @@ impl Status {
 
 fn is_zero(seconds: &u32) -> bool {
     *seconds == 0
-}
-
-fn is_zero_code(code: &u16) -> bool {
-    *code == 0
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl FieldSelector {
     }
 
     /// The first field that is not one of those that a kind supports.
-    pub fn unsupported<'a>(&'a self, supported: impl Fn(&str) -> bool) -> Option<&'a str> {
+    pub fn unsupported(&self, supported: impl Fn(&str) -> bool) -> Option<&str> {
         self.requirements.iter().map(|one| one.field.as_str()).find(|field| !supported(field))
     }
 }
@@ -118,7 +118,7 @@ fn split_term(term: &str) -> Option<(&str, &str, &str)> {
     let at = term
         .bytes()
         .enumerate()
-        .position(|(index, byte)| byte == b'=' || term[index..].as_bytes().starts_with(b"!="))?;
+        .position(|(index, byte)| byte == b'=' || term.as_bytes()[index..].starts_with(b"!="))?;
     let operator = ["!=", "==", "="].into_iter().find(|operator| term[at..].starts_with(operator))?;
     Some((&term[..at], operator, &term[at + operator.len()..]))
 }

@@ -11,7 +11,8 @@ fn labels(selector: &str) -> LabelSelector {
 // proves: AM-12
 #[test]
 fn every_label_operator_matches_as_upstream_does() {
-    let cases: &[(&str, &[(&str, &str)], bool)] = &[
+    type Labels<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(&str, Labels<'_>, bool)] = &[
         ("", &[], true),
         ("x=y", &[("x", "y")], true),
         ("x=y", &[("x", "z")], false),
@@ -155,6 +156,7 @@ fn field_selectors_parse_match_and_print() {
         ("metadata.name==web", true, "metadata.name=web"),
         ("metadata.name!=web", false, "metadata.name!=web"),
         ("status.phase!=Failed,metadata.name=web", true, "metadata.name=web,status.phase!=Failed"),
+        ("ä!=ü,metadata.name=web", true, "metadata.name=web,ä!=ü"),
         ("spec.nodeName=", true, "spec.nodeName="),
         (r"odd=a\,b\=c\\", true, r"odd=a\,b\=c\\"),
     ];
@@ -173,6 +175,7 @@ fn field_selectors_parse_match_and_print() {
 #[test]
 fn bad_field_selectors_get_upstreams_texts() {
     let cases = [
+        ("äöü", "invalid selector: 'äöü'; can't understand 'äöü'"),
         ("abc", "invalid selector: 'abc'; can't understand 'abc'"),
         (r"a=\x", r"invalid field selector: invalid escape sequence: \x"),
         (r"a=b\", r"invalid field selector: invalid escape sequence: \"),
