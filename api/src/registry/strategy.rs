@@ -279,6 +279,11 @@ pub trait Strategy: Send + Sync {
         &[]
     }
 
+    /// Those of the labels that storage indexes: a watch of one value costs nothing for objects with others.
+    fn indexed_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Upstream's text for an unknown field label.
     fn field_label_error(&self, label: &str) -> String {
         if self.field_labels().is_empty() {
@@ -313,8 +318,8 @@ pub trait Strategy: Send + Sync {
         true
     }
 
-    /// Seconds until the object expires by itself. Events use it.
-    fn ttl_seconds(&self, _object: &Value) -> Option<i64> {
+    /// Seconds after which objects expire by themselves, counted from the last write. Events use it.
+    fn ttl_seconds(&self) -> Option<u64> {
         None
     }
 

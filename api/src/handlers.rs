@@ -1,0 +1,198 @@
+//! Step 3 of the path of a write: the verbs of resources, one file each.
+//!
+//! A handler reads the request, calls the registry or storage, and writes the answer; it decides nothing about objects.
+//! Objects that are only read are never parsed: their bytes are spliced into the answer.
+
+mod answer;
+mod body;
+mod create;
+mod delete;
+mod deletecollection;
+mod get;
+mod list;
+mod list_body;
+pub mod negotiate;
+mod partial;
+pub mod pretty;
+pub mod query;
+mod reviews;
+mod selectors;
+mod table;
+mod token;
+mod update;
+mod watch;
+mod watch_body;
+
+use crate::auth::tokens::Tokens;
+use crate::filters::request_info::{RequestInfo, Verb};
+use crate::http::{Body, RequestBody, RequestContext, respond};
+use crate::registry::{Cx, Kind, Registry};
+use ::http::request::Parts;
+use ::http::{HeaderValue, Request, Response, StatusCode};
+use api_machinery::status::Status;
+use query::Query;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// All verbs of all resources.
+pub struct Handlers {
+    registry: Arc<Registry>,
+    tokens: Arc<Tokens>,
+    /// Cancelled when the server shuts down: watches end.
+    closing: CancellationToken,
+}
+
+/// One request to a resource.
+pub(crate) struct Call<'a> {
+    handlers: &'a Handlers,
+    cx: &'a RequestContext,
+    head: &'a Parts,
+    kind: &'a Kind,
+}
+
+impl Handlers {
+    /// The verbs over this registry. Watches end when `closing` is cancelled.
+    pub fn new(registry: Arc<Registry>, tokens: Arc<Tokens>, closing: CancellationToken) -> Self {
+        Self { registry, tokens, closing }
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Whether a kind is served at the path, so that the path is not one of another handler.
+    pub fn serves(&self, info: &RequestInfo) -> bool {
+        info.is_resource() && self.registry.kinds().find(info.group(), info.version(), info.resource()).is_some()
+    }
+
+    /// Answers a request to a resource. It has been authenticated and authorized.
+    pub async fn serve(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
+        let info = &cx.info;
+        let Some(kind) = self.registry.kinds().find(info.group(), info.version(), info.resource()) else {
+            return page_not_found();
+        };
+        let (head, body) = request.into_parts();
+        let call = Call { handlers: self, cx, head: &head, kind };
+        match call.dispatch(body).await {
+            Ok(response) => response,
+            Err(status) => call.refuse(&status),
+        }
+    }
+}
+
+impl std::fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handlers")
+    }
+}
+
+impl Call<'_> {
+    async fn dispatch(&self, body: RequestBody) -> Result<Response<Body>, Status> {
+        let (info, verbs) = (&self.cx.info, self.kind.info.verbs);
+        let verb = info.verb();
+        if !self.is_in_scope() || info.part_count() > 3 {
+            return Ok(page_not_found());
+        }
+        if !info.subresource().is_empty() {
+            return self.subresource(body).await;
+        }
+        if !verbs.contains(&verb.as_str()) || (verb == Verb::Create && !info.name().is_empty()) {
+            return Ok(method_not_allowed());
+        }
+        match verb {
+            Verb::Get => self.get().await,
+            Verb::List => self.list().await,
+            Verb::Watch => self.watch().await,
+            Verb::Create if !self.kind.info.stored => self.review(body).await,
+            Verb::Create if self.kind.info.namespaced && info.namespace().is_empty() => Ok(method_not_allowed()),
+            Verb::Create => self.create(body).await,
+            Verb::Update => self.update(body).await,
+            Verb::Delete => self.delete(body).await,
+            Verb::DeleteCollection if self.kind.info.namespaced && info.namespace().is_empty() => {
+                Ok(method_not_allowed())
+            }
+            Verb::DeleteCollection => self.delete_collection(body).await,
+            _ => Ok(method_not_allowed()),
+        }
+    }
+
+    async fn subresource(&self, body: RequestBody) -> Result<Response<Body>, Status> {
+        let info = &self.cx.info;
+        let Some(subresource) = self.kind.info.subresource(info.subresource()) else { return Ok(page_not_found()) };
+        if !subresource.verbs.contains(&info.verb().as_str()) {
+            return Ok(method_not_allowed());
+        }
+        match (subresource.name, info.verb()) {
+            ("status" | "scale", Verb::Get) => self.get().await,
+            ("status" | "scale", Verb::Update) => self.update(body).await,
+            ("finalize", Verb::Update) => self.finalize(body).await,
+            ("binding", Verb::Create) => self.bind(body).await,
+            ("token", Verb::Create) => self.token(body).await,
+            _ => Ok(method_not_allowed()),
+        }
+    }
+
+    /// Whether the path has a namespace exactly where the kind has one.
+    fn is_in_scope(&self) -> bool {
+        let info = &self.cx.info;
+        let has_namespace = !info.namespace().is_empty() && info.resource() != "namespaces";
+        match self.kind.info.namespaced {
+            true => has_namespace || info.name().is_empty(),
+            false => !has_namespace,
+        }
+    }
+
+    fn query(&self) -> Query<'_> {
+        Query::of(&self.head.uri)
+    }
+
+    fn name(&self) -> &str {
+        self.cx.info.name()
+    }
+
+    fn namespace(&self) -> &str {
+        if self.kind.info.namespaced { self.cx.info.namespace() } else { "" }
+    }
+
+    fn scope(&self) -> Option<&str> {
+        self.kind.scope(self.namespace())
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.handlers.registry
+    }
+
+    fn registry_cx(&self, dry_run: bool) -> Cx<'_> {
+        Cx {
+            now: jiff::Timestamp::now(),
+            user: &self.cx.user,
+            namespace: self.namespace(),
+            subresource: Some(self.cx.info.subresource()).filter(|name| !name.is_empty()),
+            dry_run,
+        }
+    }
+
+    fn refuse(&self, status: &Status) -> Response<Body> {
+        let mut response = respond::status(status);
+        let pretty = pretty::wanted(self.query(), &self.head.headers);
+        if negotiate::error_encoding(&self.head.headers) == negotiate::Encoding::Yaml {
+            if let Ok(yaml) = api_machinery::codec::json_to_yaml(&status.to_json()) {
+                *response.body_mut() = Body::full(yaml);
+                let yaml = HeaderValue::from_static("application/yaml");
+                response.headers_mut().insert(::http::header::CONTENT_TYPE, yaml);
+            }
+        } else if pretty {
+            *response.body_mut() = Body::full(pretty::indent(&status.to_json()));
+        }
+        response
+    }
+}
+
+fn page_not_found() -> Response<Body> {
+    respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+fn method_not_allowed() -> Response<Body> {
+    respond::text(StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed")
+}

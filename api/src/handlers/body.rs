@@ -1,0 +1,66 @@
+//! Reads and decodes the body of a write: format, kind, fields, scope, name.
+
+use super::negotiate::{self, Encoding};
+use super::Call;
+use crate::filters::body_limit;
+use crate::http::RequestBody;
+use api_machinery::codec::Format;
+use api_machinery::gvk::GroupVersionKind;
+use api_machinery::meta;
+use api_machinery::schema::{self, FieldValidation};
+use api_machinery::status::Status;
+use bytes::Bytes;
+use serde_json::Value;
+
+impl Call<'_> {
+    /// The whole body, at most the server's limit.
+    pub(super) async fn read(&self, body: RequestBody) -> Result<Bytes, Status> {
+        body_limit::read(body).await
+    }
+
+    /// An object of the kind that this path takes.
+    pub(super) async fn object_body(&self, body: RequestBody, validation: FieldValidation) -> Result<Value, Status> {
+        let encoding = negotiate::input(&self.head.headers)?;
+        let bytes = self.read(body).await?;
+        self.decode(encoding, &bytes, &self.body_kind(), validation)
+    }
+
+    /// Group, version and kind of what travels at this path.
+    pub(super) fn body_kind(&self) -> GroupVersionKind {
+        let info = self.kind.info;
+        let subresource = info.subresource(self.cx.info.subresource()).and_then(|subresource| subresource.body);
+        let (group, version, kind) = subresource.unwrap_or((info.group, info.version, info.kind));
+        GroupVersionKind::new(group, version, kind)
+    }
+
+    /// Decodes an object of `expected`, which is also what an object without a kind is taken for.
+    pub(super) fn decode(
+        &self,
+        encoding: Encoding,
+        bytes: &[u8],
+        expected: &GroupVersionKind,
+        validation: FieldValidation,
+    ) -> Result<Value, Status> {
+        let format = match encoding {
+            Encoding::Json => Format::Json,
+            Encoding::Yaml => Format::Yaml,
+        };
+        let decoded = schema::decode_body(format, bytes, expected, validation)?;
+        decoded.warnings.into_iter().for_each(|text| self.cx.warn(text));
+        Ok(decoded.object)
+    }
+
+    /// The object's name must be that of the path.
+    pub(super) fn check_name(&self, object: &Value) -> Result<(), Status> {
+        let (own, name) = (meta::name(object), self.name());
+        if own.is_empty() {
+            return Err(Status::bad_request("name must be provided"));
+        }
+        if own != name {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({own}) does not match the name on the URL ({name})"
+            )));
+        }
+        Ok(())
+    }
+}

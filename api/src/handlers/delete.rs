@@ -1,0 +1,40 @@
+//! DELETE of one object. The options come from the body, or from the query where there is none.
+
+use super::negotiate::{self, Encoding};
+use super::Call;
+use crate::http::{Body, RequestBody};
+use crate::registry::Deleted;
+use crate::registry::options::DeleteOptions;
+use ::http::{Response, StatusCode};
+use api_machinery::codec::{self, Format};
+use api_machinery::status::Status;
+
+impl Call<'_> {
+    pub(super) async fn delete(&self, body: RequestBody) -> Result<Response<Body>, Status> {
+        let options = self.delete_options(body).await?;
+        let cx = self.registry_cx(options.dry_run);
+        match self.registry().delete(self.kind, &cx, self.name(), &options).await? {
+            Deleted::Gone(status) => self.success(StatusCode::OK, &status),
+            Deleted::GoneObject(object) => self.object(StatusCode::OK, &object),
+            // Upstream's sign that the dependents go first.
+            Deleted::Pending(object) if options.orphan_dependents == Some(false) => {
+                self.object(StatusCode::ACCEPTED, &object)
+            }
+            Deleted::Pending(object) => self.object(StatusCode::OK, &object),
+        }
+    }
+
+    pub(super) async fn delete_options(&self, body: RequestBody) -> Result<DeleteOptions, Status> {
+        let bytes = self.read(body).await?;
+        if bytes.is_empty() {
+            return DeleteOptions::from_query(self.query());
+        }
+        let format = match negotiate::input(&self.head.headers)? {
+            Encoding::Json => Format::Json,
+            Encoding::Yaml => Format::Yaml,
+        };
+        let decoded = codec::decode(format, &bytes)
+            .map_err(|error| Status::bad_request(codec::unrecognized("DeleteOptions", &error, &bytes)))?;
+        DeleteOptions::from_body(&decoded.value)
+    }
+}

@@ -1,0 +1,108 @@
+//! The bytes of a list, made while they are sent: a large list is never in memory twice.
+
+use crate::http::{Body, BoxError};
+use crate::registry::Kind;
+use api_storage::{ListPage, Stored};
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A frame is sent when it holds this much; a list that is smaller is sent whole with its length.
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// The list as a body.
+pub(super) fn objects(kind: &Kind, page: ListPage) -> Body {
+    let bytes: usize = page.items.iter().map(|item| item.json_bytes_max() + 1).sum();
+    if bytes <= FRAME_BYTES {
+        let mut out = whole(kind, &page);
+        out.put_u8(b'\n');
+        return Body::full(out.freeze());
+    }
+    let mut out = BytesMut::with_capacity(FRAME_BYTES + 4096);
+    head(kind, &page, &mut out);
+    Body::boxed(Frames { out, items: page.items.into_iter(), first: true, done: false })
+}
+
+/// The list in one piece, without a final line feed.
+pub(super) fn whole(kind: &Kind, page: &ListPage) -> BytesMut {
+    let bytes: usize = page.items.iter().map(|item| item.json_bytes_max() + 1).sum();
+    let mut out = BytesMut::with_capacity(bytes + 256);
+    head(kind, page, &mut out);
+    for (at, item) in page.items.iter().enumerate() {
+        if at > 0 {
+            out.put_u8(b',');
+        }
+        item.write_json(&mut out);
+    }
+    out.put_slice(b"]}");
+    out
+}
+
+fn head(kind: &Kind, page: &ListPage, out: &mut BytesMut) {
+    out.put_slice(b"{\"kind\":\"");
+    out.put_slice(kind.info.kind.as_bytes());
+    out.put_slice(b"List\",\"apiVersion\":\"");
+    out.put_slice(kind.api_version.as_bytes());
+    out.put_slice(b"\",\"metadata\":");
+    metadata(page, out);
+    out.put_slice(b",\"items\":[");
+}
+
+/// The list's metadata as a JSON map.
+pub(super) fn metadata(page: &ListPage, out: &mut BytesMut) {
+    out.put_slice(b"{\"resourceVersion\":\"");
+    out.put_slice(itoa::Buffer::new().format(page.resource_version).as_bytes());
+    out.put_u8(b'"');
+    if let Some(token) = &page.continue_token {
+        // Base64 needs no escapes.
+        out.put_slice(b",\"continue\":\"");
+        out.put_slice(token.as_bytes());
+        out.put_u8(b'"');
+    }
+    if let Some(remaining) = page.remaining_item_count {
+        out.put_slice(b",\"remainingItemCount\":");
+        out.put_slice(itoa::Buffer::new().format(remaining).as_bytes());
+    }
+    out.put_u8(b'}');
+}
+
+struct Frames {
+    out: BytesMut,
+    items: std::vec::IntoIter<Arc<Stored>>,
+    first: bool,
+    done: bool,
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        while this.out.len() < FRAME_BYTES {
+            let Some(item) = this.items.next() else {
+                this.out.put_slice(b"]}\n");
+                this.done = true;
+                return Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))));
+            };
+            if !std::mem::take(&mut this.first) {
+                this.out.put_u8(b',');
+            }
+            item.write_json(&mut this.out);
+        }
+        Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

@@ -1,0 +1,59 @@
+//! Step 12 of the path of a write: events on the wire.
+
+use super::list::{parse_revision, validate_watch};
+use super::negotiate::{self, View};
+use super::watch_body::{Encoder, WatchBody};
+use super::{Call, table};
+use crate::http::{Body, respond};
+use ::http::{Response, StatusCode};
+use api_machinery::status::Status;
+use api_storage::{WatchOptions, WatchStart};
+use rand::Rng;
+use std::time::Duration;
+
+/// Watches without `timeoutSeconds` end after a time between this and its double, so that they do not all come back
+/// at once.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1800);
+
+impl Call<'_> {
+    pub(super) async fn watch(&self) -> Result<Response<Body>, Status> {
+        let query = self.query();
+        let output = negotiate::stream(&self.head.headers)?;
+        validate_watch(query)?;
+        let timeout = match query.number("timeoutSeconds")? {
+            Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
+            _ => TIMEOUT_MIN.mul_f64(1.0 + rand::rng().random::<f64>()),
+        };
+        let start = match parse_revision(&query.text("resourceVersion"))? {
+            None => WatchStart::Unset,
+            Some(0) => WatchStart::Any,
+            Some(revision) => WatchStart::From(revision),
+        };
+        let options = WatchOptions {
+            namespace: self.scope().map(str::to_owned),
+            predicate: self.predicate()?,
+            start,
+            bookmarks: query.flag("allowWatchBookmarks").unwrap_or(false),
+            send_initial_events: query.flag("sendInitialEvents"),
+            timeout: Some(timeout),
+        };
+        let encoder = match output.view {
+            View::Object => None,
+            View::Partial => Some(Encoder::Partial),
+            View::Table => {
+                let include = table::include_object(query)?;
+                Some(Encoder::Table { registry: self.handlers.registry.clone(), info: self.kind.info, include, first: true })
+            }
+            View::PartialList => {
+                return Err(Status::failure(
+                    406,
+                    api_machinery::status::reason::NOT_ACCEPTABLE,
+                    "you requested PartialObjectMetadataList, but the requested object is not a list",
+                ));
+            }
+        };
+        let watch = self.kind.store()?.watch(options).await.map_err(|error| self.kind.status(&error, ""))?;
+        let body = WatchBody::new(watch, encoder, self.handlers.closing.clone());
+        Ok(respond::with_body(StatusCode::OK, Body::boxed(body)))
+    }
+}

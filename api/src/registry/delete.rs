@@ -1,0 +1,229 @@
+//! Deletion: preconditions, grace, finalizers, propagation; then storage decides and deletes in one transaction.
+//!
+//! The rules are those of upstream's `rest.BeforeDelete` and of its generic store: a deletion that has to wait marks the
+//! object once, a repeated one may only shorten the grace period, and only the first one chooses the propagation.
+
+use super::kind::Kind;
+use super::metadata;
+use super::options::{DeleteOptions, Propagation};
+use super::strategy::{Cx, Grace};
+use super::update::refusal;
+use super::{Object, Registry};
+use crate::admission;
+use api_machinery::gvk::GroupResource;
+use api_machinery::meta::{self, FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
+use api_machinery::status::{Details, SUCCESS, Status};
+use api_storage::{Change, Outcome, Preconditions, ReadRevision, Stored};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How a deletion ended.
+#[derive(Debug)]
+pub enum Deleted {
+    /// The object is gone (or would be, in a dry run) and the answer is a Status.
+    Gone(Box<Status>),
+    /// The object is gone and the answer is its last state.
+    GoneObject(Object),
+    /// The object is marked and waits for its finalizers or its grace period.
+    Pending(Object),
+}
+
+enum Decision {
+    Delete,
+    Mark(Value),
+    AlreadyPending,
+}
+
+impl Registry {
+    /// Deletes an object, or marks it for deletion.
+    ///
+    /// # Errors
+    /// Every refusal as the Status that upstream answers.
+    pub async fn delete(&self, kind: &Kind, cx: &Cx<'_>, name: &str, options: &DeleteOptions) -> Result<Deleted, Status> {
+        admission::delete(kind, name)?;
+        let store = kind.store()?;
+        if cx.dry_run {
+            return self.imagine_delete(kind, cx, name, options).await;
+        }
+        let mut pending = false;
+        let result = store
+            .guaranteed_update(kind.scope(cx.namespace), name, &Preconditions::default(), kind.ttl(), |stored: &Arc<Stored>, old| {
+                check_preconditions(kind, stored, options)?;
+                pending = true;
+                Ok(match decide(kind, cx, options, old) {
+                    Decision::Delete => {
+                        pending = false;
+                        Change::Delete
+                    }
+                    Decision::Mark(value) => {
+                        let fields = kind.strategy.fields(&value);
+                        Change::Write { value, fields }
+                    }
+                    Decision::AlreadyPending => Change::Nothing,
+                })
+            })
+            .await;
+        let updated = result.map_err(|error| refusal(kind, name, error))?;
+        if updated.outcome != Outcome::Deleted {
+            debug_assert!(pending, "what is not deleted is pending");
+            return Ok(Deleted::Pending(Object::Stored(updated.object)));
+        }
+        self.after_delete(kind, &updated.object).await;
+        if kind.strategy.returns_deleted_object() {
+            return Ok(Deleted::GoneObject(Object::Stored(updated.object)));
+        }
+        Ok(Deleted::Gone(Box::new(success(kind, name, updated.object.uid()))))
+    }
+
+    async fn imagine_delete(
+        &self,
+        kind: &Kind,
+        cx: &Cx<'_>,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
+        let fail = |error| kind.status(&error, name);
+        let read = kind.store()?.get(kind.scope(cx.namespace), name, ReadRevision::Consistent).await;
+        let stored = read.map_err(fail)?;
+        check_preconditions(kind, &stored, options)?;
+        let uid = stored.uid().to_owned();
+        Ok(match decide(kind, cx, options, stored.decode().map_err(fail)?) {
+            Decision::Delete if kind.strategy.returns_deleted_object() => Deleted::GoneObject(Object::Stored(stored)),
+            Decision::Delete => Deleted::Gone(Box::new(success(kind, name, &uid))),
+            Decision::Mark(value) => Deleted::Pending(Object::Imagined(value)),
+            Decision::AlreadyPending => Deleted::Pending(Object::Stored(stored)),
+        })
+    }
+}
+
+/// The Status of a deletion that is done.
+fn success(kind: &Kind, name: &str, uid: &str) -> Status {
+    let mut status = Status::success(Details {
+        name: name.to_owned(),
+        group: kind.info.group.to_owned(),
+        kind: kind.info.resource.to_owned(),
+        uid: uid.to_owned(),
+        ..Details::default()
+    });
+    status.status = SUCCESS.to_owned();
+    status
+}
+
+fn check_preconditions(kind: &Kind, stored: &Stored, options: &DeleteOptions) -> Result<(), Status> {
+    let resource = GroupResource { group: kind.info.group, resource: kind.info.kind };
+    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != stored.uid()) {
+        return Err(Status::conflict(
+            resource,
+            stored.name(),
+            format_args!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+                 deleted and then recreated",
+                stored.uid()
+            ),
+        ));
+    }
+    let current = stored.resource_version().to_string();
+    if let Some(wanted) = options.resource_version.as_deref().filter(|wanted| *wanted != current) {
+        return Err(Status::conflict(
+            resource,
+            stored.name(),
+            format_args!(
+                "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
+                 ({current}). The object might have been modified"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn decide(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) -> Decision {
+    let strategy = kind.strategy;
+    if meta::deletion_timestamp(&object).is_some() {
+        return repeat(kind, cx, options, object);
+    }
+    let finalizers = finalizers_for(options, &object);
+    let held = !finalizers.is_empty() || strategy.held(&object);
+    let grace = match strategy.grace(&object, options.grace_period_seconds) {
+        Grace::None => 0,
+        Grace::Seconds(seconds) => seconds,
+    };
+    if !held && grace == 0 {
+        return Decision::Delete;
+    }
+    meta::set_finalizers(&mut object, finalizers);
+    metadata::mark_deleting(&mut object, cx.now, grace);
+    strategy.mark_deleting(&mut object);
+    Decision::Mark(object)
+}
+
+/// A deletion of what is being deleted: it may shorten the grace period, and finish what nothing holds any more.
+fn repeat(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) -> Decision {
+    let held = meta::finalizers(&object).next().is_some() || kind.strategy.held(&object);
+    let left = meta::deletion_grace_period_seconds(&object).unwrap_or(0).max(0);
+    let wanted = match kind.strategy.grace(&object, options.grace_period_seconds) {
+        Grace::None => 0,
+        Grace::Seconds(_) => options.grace_period_seconds.unwrap_or(left),
+    };
+    if left == 0 || wanted >= left {
+        return if left == 0 && !held { Decision::Delete } else { Decision::AlreadyPending };
+    }
+    if wanted == 0 && !held {
+        return Decision::Delete;
+    }
+    let generation = meta::generation(&object);
+    let shortened = shorten(&object, left - wanted);
+    metadata::mark_deleting(&mut object, cx.now, wanted);
+    let fields = meta::metadata_mut(&mut object);
+    if let Some(when) = shortened {
+        fields.insert("deletionTimestamp".into(), when.into());
+    }
+    if generation > 0 {
+        fields.insert("generation".into(), generation.into());
+    }
+    Decision::Mark(object)
+}
+
+/// The deletion timestamp, `seconds` earlier.
+fn shorten(object: &Value, seconds: i64) -> Option<String> {
+    let when: jiff::Timestamp = meta::deletion_timestamp(object)?.parse().ok()?;
+    Some(api_machinery::time::format_seconds(when.checked_sub(jiff::SignedDuration::from_secs(seconds)).ok()?))
+}
+
+/// The object's finalizers with those of garbage collection as the options say.
+fn finalizers_for(options: &DeleteOptions, object: &Value) -> Vec<String> {
+    let is = |name: &str| meta::has_finalizer(object, name);
+    let (orphan, foreground) = match (options.orphan_dependents, options.propagation) {
+        (Some(orphan), _) => (orphan, false),
+        (None, Some(policy)) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
+        (None, None) => (is(FINALIZER_ORPHAN), is(FINALIZER_FOREGROUND)),
+    };
+    let others = meta::finalizers(object).filter(|name| !matches!(*name, FINALIZER_ORPHAN | FINALIZER_FOREGROUND));
+    let mut finalizers: Vec<String> = others.map(str::to_owned).collect();
+    if orphan {
+        finalizers.push(FINALIZER_ORPHAN.to_owned());
+    }
+    if foreground {
+        finalizers.push(FINALIZER_FOREGROUND.to_owned());
+    }
+    finalizers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    // proves: AM-05
+    #[test]
+    fn propagation_becomes_a_finalizer_and_keeps_the_others() {
+        let object = json!({"metadata": {"finalizers": ["mine", "orphan"]}});
+        let of = |propagation, orphan_dependents| {
+            finalizers_for(&DeleteOptions { propagation, orphan_dependents, ..DeleteOptions::default() }, &object)
+        };
+        assert_eq!(of(None, None), ["mine", "orphan"]);
+        assert_eq!(of(Some(Propagation::Background), None), ["mine"]);
+        assert_eq!(of(Some(Propagation::Foreground), None), ["mine", "foregroundDeletion"]);
+        assert_eq!(of(Some(Propagation::Orphan), None), ["mine", "orphan"]);
+        assert_eq!(of(None, Some(false)), ["mine"]);
+    }
+}
