@@ -1,0 +1,8 @@
+//! Whole members, alone and in clusters, in one process.
+
+mod bugs;
+mod cluster;
+mod single;
+mod support;
+mod watch;
+mod wire;

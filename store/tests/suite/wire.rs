@@ -1,0 +1,200 @@
+//! etcd's wire, byte by byte where a client library would hide it.
+
+use crate::support::*;
+use http::uri::PathAndQuery;
+use std::sync::Arc;
+use store::{Member, start};
+use store_types::etcdserverpb as pb;
+use store_types::etcdserverpb::watch_request::RequestUnion;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+use tonic_prost::ProstCodec;
+
+async fn serve(data_dir: &std::path::Path) -> (Member, Channel) {
+    let mut config = single(data_dir);
+    config.listen_client_urls = vec!["http://127.0.0.1:0".into()];
+    let member = start(config, &daemon::Supervisor::new()).await.unwrap();
+    let url = format!("http://{}", member.client_addresses()[0]);
+    let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    (member, channel)
+}
+
+async fn unary<Q, A>(channel: &Channel, path: &'static str, request: Q) -> Result<A, tonic::Status>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let mut grpc = Grpc::new(channel.clone()).max_encoding_message_size(usize::MAX);
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::default();
+    let request = tonic::Request::new(request);
+    grpc.unary(request, PathAndQuery::from_static(path), codec).await.map(tonic::Response::into_inner)
+}
+
+/// A watch stream, as a client holds it.
+struct Stream {
+    requests: mpsc::Sender<pb::WatchRequest>,
+    responses: tonic::Streaming<pb::WatchResponse>,
+}
+
+impl Stream {
+    async fn open(channel: &Channel) -> Self {
+        let (requests, outgoing) = mpsc::channel(16);
+        let mut grpc = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
+        grpc.ready().await.unwrap();
+        let codec: ProstCodec<pb::WatchRequest, pb::WatchResponse> = ProstCodec::default();
+        let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
+        let request = tonic::Request::new(ReceiverStream::new(outgoing));
+        let responses = grpc.streaming(request, path, codec).await.unwrap().into_inner();
+        Self { requests, responses }
+    }
+
+    async fn send(&self, union: RequestUnion) {
+        self.requests.send(pb::WatchRequest { request_union: Some(union) }).await.unwrap();
+    }
+
+    async fn create(&mut self, create: pb::WatchCreateRequest) -> pb::WatchResponse {
+        self.send(RequestUnion::CreateRequest(create)).await;
+        self.next().await
+    }
+
+    async fn next(&mut self) -> pb::WatchResponse {
+        tokio::time::timeout(LIMIT, self.responses.message())
+            .await
+            .expect("silence")
+            .unwrap()
+            .expect("the stream ended")
+    }
+}
+
+// proves: ST-34
+#[tokio::test]
+async fn errors_have_etcds_codes_and_texts_on_the_wire() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let empty = unary::<_, pb::PutResponse>(&channel, "/etcdserverpb.KV/Put", put("", "x")).await.unwrap_err();
+    assert_eq!((empty.code(), empty.message()), (tonic::Code::InvalidArgument, "etcdserver: key is not provided"));
+    let large = put("k", &"x".repeat(store::REQUEST_BYTES_MAX + 1));
+    let large = unary::<_, pb::PutResponse>(&channel, "/etcdserverpb.KV/Put", large).await.unwrap_err();
+    assert_eq!((large.code(), large.message()), (tonic::Code::InvalidArgument, "etcdserver: request is too large"));
+    let absent = unary::<_, pb::StatusResponse>(&channel, "/etcdserverpb.Maintenance/Defragment", pb::StatusRequest {});
+    assert_eq!(absent.await.unwrap_err().code(), tonic::Code::Unimplemented);
+    member.shut_down().await;
+}
+
+// proves: ST-19
+#[tokio::test]
+async fn one_stream_carries_many_watches_with_ids_cancellation_and_progress() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let store = member.client();
+    let mut stream = Stream::open(&channel).await;
+    let first = stream.create(watch_all(0)).await;
+    assert_eq!((first.created, first.watch_id, first.header.unwrap().revision), (true, 0, 1));
+    let chosen = pb::WatchCreateRequest { watch_id: 7, key: "b".into(), ..Default::default() };
+    assert_eq!(stream.create(chosen.clone()).await.watch_id, 7);
+    let duplicate = stream.create(chosen).await;
+    assert_eq!((duplicate.created, duplicate.canceled, duplicate.watch_id), (true, true, -1));
+    assert!(duplicate.cancel_reason.contains("duplicate watch ID"), "{}", duplicate.cancel_reason);
+
+    let revision = put_at(&store, "b", "1").await;
+    let mut got = [stream.next().await, stream.next().await];
+    got.sort_by_key(|response| response.watch_id);
+    assert_eq!(got.each_ref().map(|response| response.watch_id), [0, 7]);
+    for response in &got {
+        assert_eq!(response.events.len(), 1);
+        assert_eq!(response.events[0].kv.as_ref().unwrap().mod_revision, revision);
+        assert_eq!(response.header.as_ref().unwrap().revision, revision);
+    }
+
+    stream.send(RequestUnion::ProgressRequest(pb::WatchProgressRequest {})).await;
+    let progress = stream.next().await;
+    assert_eq!((progress.watch_id, progress.events.len(), progress.header.unwrap().revision), (-1, 0, revision));
+
+    stream.send(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 7 })).await;
+    let canceled = stream.next().await;
+    assert_eq!((canceled.canceled, canceled.watch_id, canceled.compact_revision), (true, 7, 0));
+    member.shut_down().await;
+}
+
+// proves: ST-19
+#[tokio::test]
+async fn a_compacted_start_is_created_and_then_cancelled_with_the_compact_revision() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let store = member.client();
+    put_at(&store, "k", "1").await;
+    let last = put_at(&store, "k", "2").await;
+    store.compact(pb::CompactionRequest { revision: last, physical: true }).await.unwrap();
+    let mut stream = Stream::open(&channel).await;
+    assert!(stream.create(watch_all(1)).await.created);
+    let canceled = stream.next().await;
+    assert_eq!((canceled.canceled, canceled.compact_revision), (true, last));
+    assert_eq!(canceled.cancel_reason, "etcdserver: mvcc: required revision has been compacted");
+    member.shut_down().await;
+}
+
+// proves: ST-19
+#[tokio::test]
+async fn a_large_revision_is_cut_into_fragments_only_where_the_watch_allows_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let store = member.client();
+    // Three values that fit one request each make one revision of more than a request: by deleting them with prev_kv.
+    for key in ["a1", "a2", "a3"] {
+        put_at(&store, key, &"x".repeat(1 << 20)).await;
+    }
+    let range = pb::DeleteRangeRequest { range_end: "b".into(), ..delete("a") };
+    let revision = store.delete_range(range).await.unwrap().header.unwrap().revision;
+    for (fragment, expected) in [(true, vec![true, true, false]), (false, vec![false])] {
+        let mut stream = Stream::open(&channel).await;
+        let create = pb::WatchCreateRequest { prev_kv: true, fragment, ..watch_all(revision) };
+        assert!(stream.create(create).await.created);
+        let mut fragments = Vec::new();
+        let mut events = 0;
+        while events < 3 {
+            let response = stream.next().await;
+            events += response.events.len();
+            fragments.push(response.fragment);
+        }
+        assert_eq!(fragments, expected);
+    }
+    member.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_requires_a_leader_is_served_while_there_is_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let mut request = tonic::Request::new(get("k"));
+    request.metadata_mut().insert("hasleader", "true".parse().unwrap());
+    let codec: ProstCodec<pb::RangeRequest, pb::RangeResponse> = ProstCodec::default();
+    let answer = grpc.unary(request, PathAndQuery::from_static("/etcdserverpb.KV/Range"), codec).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    member.shut_down().await;
+}
+
+// proves: ST-22
+#[tokio::test]
+async fn the_lease_stream_answers_every_renewal_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let store = Arc::clone(&member.client());
+    store.lease_grant(pb::LeaseGrantRequest { ttl: 30, id: 5 }).await.unwrap();
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let renewals = futures::stream::iter([5, 6, 5].map(|id| pb::LeaseKeepAliveRequest { id }));
+    let codec: ProstCodec<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse> = ProstCodec::default();
+    let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
+    let mut answers = grpc.streaming(tonic::Request::new(renewals), path, codec).await.unwrap().into_inner();
+    let mut got = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        got.push((answer.id, answer.ttl));
+    }
+    assert_eq!(got, [(5, 30), (6, 0), (5, 30)]);
+    member.shut_down().await;
+}
