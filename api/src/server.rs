@@ -13,7 +13,6 @@ use crate::auth::keys::{KeyError, SigningKey};
 use crate::auth::objects::LiveObjects;
 use crate::auth::tokens::Tokens;
 use crate::auth::x509::{Verifier, X509Error};
-use crate::bootstrap;
 use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
@@ -107,7 +106,6 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     let authorizer = Arc::new(Authorizer::default());
     let settings = Settings { service_cidr: config.service_cidr, node_ports: config.node_port_range.clone() };
     let registry = Arc::new(Registry::new(resources::TABLE, storage, Arc::clone(&authorizer), &settings));
-    let nodes = NodeClient::new(&config.kubelet_client).map_err(|error| StartError::NodeClient(error.to_string()))?;
 
     let mut listeners = Vec::new();
     for address in &config.listen {
@@ -116,9 +114,6 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     }
     let addresses: Arc<[SocketAddr]> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
-    bootstrap::run(&registry, &config, addresses.first().copied())
-        .await
-        .map_err(|error| StartError::Bootstrap(error.to_string()))?;
     let mut policy = feed::Feed::new(storage, Arc::clone(&authorizer));
     policy.load().await?;
 
@@ -131,7 +126,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
         in_flight: InFlight::default(),
         discovery: Discovery::new(registry.kinds()),
         openapi: OpenApi::new(registry.kinds()),
-        handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), nodes, streams.clone()),
+        handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), streams.clone()),
         registry,
         tokens,
         health,

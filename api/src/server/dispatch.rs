@@ -19,6 +19,7 @@ use crate::registry::Registry;
 use crate::server::checks::Shutdown;
 use crate::version;
 use ::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version};
 use api_machinery::status::Status;
 use futures::FutureExt;
@@ -166,8 +167,11 @@ impl App {
     async fn authorized(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
         let outcome = match authorize::check(&self.authorizer, &cx.user, &cx.info) {
             Err(status) => Err(status),
-            Ok(()) if cx.info.is_resource() => self.handlers.handle(cx, request).await,
-            Ok(()) => self.document(&cx.info, &request).await,
+            Ok(()) if cx.info.is_resource() => Ok(self.handlers.serve(cx, request).await),
+            Ok(()) => {
+                let (head, _) = request.into_parts();
+                self.document(&cx.info, &head).await
+            }
         };
         let mut response = outcome.unwrap_or_else(|status| respond::status(&status));
         warnings::write(cx, response.headers_mut());
@@ -175,12 +179,12 @@ impl App {
     }
 
     /// Whatever is no resource.
-    async fn document(&self, info: &RequestInfo, request: &Request<RequestBody>) -> Result<Response<Body>, Status> {
+    async fn document(&self, info: &RequestInfo, head: &Parts) -> Result<Response<Body>, Status> {
         if !matches!(info.verb(), Verb::Get | Verb::Head) {
             return Err(Status::unknown_resource());
         }
-        let (path, headers) = (info.path().trim_end_matches('/'), request.headers());
-        let query = request.uri().query().unwrap_or("");
+        let (path, headers) = (info.path().trim_end_matches('/'), &head.headers);
+        let query = head.uri.query().unwrap_or("");
         if let Some(response) = self.health.answer(path, query).await {
             return Ok(response);
         }

@@ -1,24 +1,25 @@
 //! Throw-away certificates for a server and its clients on this machine.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A CA that signs for servers and clients.
-pub struct Ca {
+pub(crate) struct Ca {
     issuer: Issuer<'static, KeyPair>,
-    pub pem: String,
+    pub(crate) pem: String,
 }
 
 /// A certificate and its key.
-pub struct Identity {
-    pub cert_pem: String,
-    pub key_pem: String,
+pub(crate) struct Identity {
+    pub(crate) cert_pem: String,
+    pub(crate) key_pem: String,
 }
 
 impl Ca {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -28,7 +29,7 @@ impl Ca {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    pub fn server(&self) -> Identity {
+    pub(crate) fn server(&self) -> Identity {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
@@ -36,7 +37,7 @@ impl Ca {
         self.sign(params)
     }
 
-    pub fn client(&self, user: &str, group: &str) -> Identity {
+    pub(crate) fn client(&self, user: &str, group: &str) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, user);
         if !group.is_empty() {
