@@ -316,6 +316,3 @@ impl Inner {
         self.window.push(change, wakers);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,6 @@
 //! Reading a stored object never parses it: alone in its process, because the decode counter is the process's.
 
+#[path = "conformance/support.rs"]
 mod support;
 
 use api_machinery::codec;

@@ -99,8 +99,8 @@ async fn a_token_that_is_too_old_comes_with_one_that_goes_on_inconsistently() {
         fixture.create("bb").await;
         let now = fixture.delete("b").await.resource_version();
         fixture.compact(now).await;
-        let StorageError::ContinueExpired { inconsistent } =
-            fixture.list(page(1, first.token)).await.unwrap_err()
+        fixture.list(page(1, None)).await.unwrap();
+        let StorageError::ContinueExpired { inconsistent } = fixture.list(page(1, first.token)).await.unwrap_err()
         else {
             panic!("the token is too old");
         };
@@ -144,7 +144,8 @@ async fn every_form_of_resource_version_shows_the_state_it_names() {
     for fixture in Fixture::both() {
         let first = fixture.create("a").await.resource_version();
         let second = fixture.create("b").await.resource_version();
-        let names = async |revision| fixture.list(at(revision)).await.map(|listed| (listed.names.join(""), listed.revision));
+        let names =
+            async |revision| fixture.list(at(revision)).await.map(|listed| (listed.names.join(""), listed.revision));
         assert_eq!(names(ListRevision::Consistent).await.unwrap(), ("ab".into(), second));
         assert_eq!(names(ListRevision::Any).await.unwrap(), ("ab".into(), second));
         assert_eq!(names(ListRevision::NotOlderThan(first)).await.unwrap(), ("ab".into(), second));

@@ -1,9 +1,7 @@
 //! Create, get, update, delete.
 
 use crate::support::{Fixture, NAMESPACE, fields, pod, written};
-use api_storage::{
-    Change, ListOptions, NewObject, Outcome, Preconditions, ReadRevision, StorageError, UpdateError,
-};
+use api_storage::{Change, ListOptions, NewObject, Outcome, Preconditions, ReadRevision, StorageError, UpdateError};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,10 +129,7 @@ async fn preconditions_are_checked_against_the_current_state() {
         );
         let key = "/registry/pods/default/a".to_owned();
         let refused = StorageError::InvalidObject { key, message };
-        assert_eq!(
-            fixture.try_update("a", &current, touch).await.unwrap_err(),
-            UpdateError::Storage(refused.clone())
-        );
+        assert_eq!(fixture.try_update("a", &current, touch).await.unwrap_err(), UpdateError::Storage(refused.clone()));
         assert_eq!(fixture.pods.delete(Some(NAMESPACE), "a", &current).await.unwrap_err(), refused);
     }
 }

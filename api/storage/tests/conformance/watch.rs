@@ -1,8 +1,6 @@
 //! What a watch delivers.
 
-use crate::support::{
-    Fixture, NAMESPACE, assert_silent, by_field, by_label, next, next_text, text,
-};
+use crate::support::{Fixture, NAMESPACE, assert_silent, by_field, by_label, next, next_text, text};
 use api_storage::{Predicate, WatchOptions, WatchStart};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -176,7 +174,8 @@ async fn changes_of_one_revision_arrive_together() {
         }
         let mut watch = fixture.watch(WatchStart::From(fixture.storage.current_revision().await.unwrap())).await;
         let range = store_types::KeyRange::prefix("/registry/pods/".into()).into_pair();
-        let request = store_types::etcdserverpb::DeleteRangeRequest { key: range.0, range_end: range.1, prev_kv: false };
+        let request =
+            store_types::etcdserverpb::DeleteRangeRequest { key: range.0, range_end: range.1, prev_kv: false };
         fixture.flaky.delete_range(request).await.unwrap();
         let mut items = Vec::new();
         assert!(std::future::poll_fn(|context| watch.poll_batch(context, &mut items)).await);

@@ -8,7 +8,7 @@ use store_types::etcdserverpb as pb;
 use tokio::sync::watch;
 
 /// A memory store that can lose its watches.
-pub struct Flaky {
+pub(crate) struct Flaky {
     inner: MemoryStore,
     /// Watches opened before the current generation end.
     generation: watch::Sender<u64>,
@@ -29,17 +29,17 @@ impl Default for Flaky {
 
 impl Flaky {
     /// Ends all watches.
-    pub fn cut_watches(&self) {
+    pub(crate) fn cut_watches(&self) {
         self.generation.send_modify(|generation| *generation += 1);
     }
 
     /// Whether new watches are refused.
-    pub fn refuse_watches(&self, refuse: bool) {
+    pub(crate) fn refuse_watches(&self, refuse: bool) {
         self.refuse_watches.store(refuse, Ordering::SeqCst);
     }
 
     /// Range reads so far.
-    pub fn ranges(&self) -> u64 {
+    pub(crate) fn ranges(&self) -> u64 {
         self.ranges.load(Ordering::SeqCst)
     }
 }
