@@ -13,6 +13,7 @@ mod list;
 mod list_body;
 pub mod negotiate;
 mod partial;
+mod patch;
 pub mod pretty;
 pub mod query;
 mod reviews;
@@ -108,6 +109,7 @@ impl Call<'_> {
             Verb::Create if self.kind.info.namespaced && info.namespace().is_empty() => Ok(method_not_allowed()),
             Verb::Create => self.create(body).await,
             Verb::Update => self.update(body).await,
+            Verb::Patch => self.patch(body).await,
             Verb::Delete => self.delete(body).await,
             Verb::DeleteCollection if self.kind.info.namespaced && info.namespace().is_empty() => {
                 Ok(method_not_allowed())
@@ -126,6 +128,7 @@ impl Call<'_> {
         match (subresource.name, info.verb()) {
             ("status" | "scale", Verb::Get) => self.get().await,
             ("status" | "scale", Verb::Update) => self.update(body).await,
+            ("status" | "scale", Verb::Patch) => self.patch(body).await,
             ("finalize", Verb::Update) => self.finalize(body).await,
             ("binding", Verb::Create) => self.bind(body).await,
             ("token", Verb::Create) => self.token(body).await,

@@ -14,7 +14,7 @@ const WRITE: &str = "create,update,patch,delete,deletecollection";
 
 /// One default object: the resource it belongs to and its content.
 #[derive(Debug)]
-pub struct Default {
+pub(super) struct Default {
     /// `clusterroles`, `clusterrolebindings`, `roles` or `rolebindings`.
     pub resource: &'static str,
     /// The whole object.
@@ -22,7 +22,7 @@ pub struct Default {
 }
 
 /// All default objects, roles before bindings.
-pub fn defaults() -> Vec<Default> {
+pub(super) fn defaults() -> Vec<Default> {
     let mut objects: Vec<Default> = Vec::new();
     let mut bindings = Vec::new();
     for line in TEXT.lines() {

@@ -1,0 +1,76 @@
+//! What every cluster has from its first moment: namespaces, default roles and bindings, priority classes, the
+//! `kubernetes` service.
+//!
+//! Written through the ordinary registry, by the server's own identity. Idempotent: what is there is left alone, except
+//! that default roles and bindings get back what they have lost (unless their autoupdate annotation says `false`), as
+//! upstream's reconciliation does. Several servers may run it at once.
+
+mod namespaces;
+mod policy;
+mod priority_classes;
+mod rbac;
+mod service;
+
+use crate::auth::UserInfo;
+use crate::auth::user::MASTERS;
+use crate::registry::{Cx, Kind, Registry};
+use api_machinery::meta;
+use api_machinery::status::{Status, reason};
+use api_storage::{ReadRevision, StorageError};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+pub use service::Advertised;
+
+/// The server's own identity.
+const SERVER: &str = "system:apiserver";
+
+/// Writes what is missing. `advertise` is where clients outside find this server.
+///
+/// # Errors
+/// The first write that was refused; what was written before stays, and a later run goes on.
+pub async fn run(registry: &Registry, advertise: Option<SocketAddr>) -> Result<(), Status> {
+    let user = UserInfo::new(SERVER, [MASTERS]);
+    let bootstrap = Bootstrap { registry, user };
+    namespaces::write(&bootstrap).await?;
+    rbac::write(&bootstrap).await?;
+    priority_classes::write(&bootstrap).await?;
+    service::write(&bootstrap, advertise).await
+}
+
+struct Bootstrap<'a> {
+    registry: &'a Registry,
+    user: UserInfo,
+}
+
+impl Bootstrap<'_> {
+    fn kind(&self, group: &'static str, resource: &'static str) -> Result<&Kind, Status> {
+        let found = self.registry.kinds().stored(group, resource);
+        found.ok_or_else(|| Status::internal_error(format!("the table of kinds has no {resource}.{group}")))
+    }
+
+    fn cx<'a>(&'a self, namespace: &'a str) -> Cx<'a> {
+        Cx { now: jiff::Timestamp::now(), user: &self.user, namespace, subresource: None, dry_run: false }
+    }
+
+    /// The stored object, if there is one.
+    async fn find(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Value>, Status> {
+        match kind.store()?.get(kind.scope(namespace), name, ReadRevision::Consistent).await {
+            Ok(stored) => Ok(Some(stored.decode().map_err(|error| kind.status(&error, name))?)),
+            Err(StorageError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(kind.status(&error, name)),
+        }
+    }
+
+    /// Creates the object unless it is there.
+    async fn ensure(&self, kind: &Kind, object: Value) -> Result<(), Status> {
+        let (namespace, name) = (meta::namespace(&object).to_owned(), meta::name(&object).to_owned());
+        if self.find(kind, &namespace, &name).await?.is_some() {
+            return Ok(());
+        }
+        match self.registry.create(kind, &self.cx(&namespace), object).await {
+            Err(status) if status.reason != reason::ALREADY_EXISTS => Err(status),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The `kubernetes` service in `default`, and where it leads: Endpoints and an EndpointSlice of the API servers.
+//!
+//! Each server adds its own address when it starts and takes it away when it ends in order. The objects are written as a
+//! set, so several servers do not tread on each other.
+
+use super::Bootstrap;
+use crate::registry::{Part, Registry};
+use api_machinery::status::{Status, reason};
+use api_machinery::value;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+const NAMESPACE: &str = "default";
+const NAME: &str = "kubernetes";
+/// The port of the service; that of the servers behind it may be another.
+const PORT: u16 = 443;
+
+/// Takes a server's address out of the endpoints again.
+#[derive(Clone, Copy, Debug)]
+pub struct Advertised(pub SocketAddr);
+
+impl Advertised {
+    /// Removes the address; for the end of a server.
+    ///
+    /// # Errors
+    /// The write was refused; a client that is sent here meets a closed port.
+    pub async fn withdraw(self, registry: &Registry) -> Result<(), Status> {
+        let user = crate::auth::UserInfo::new(super::SERVER, [crate::auth::user::MASTERS]);
+        set_address(&Bootstrap { registry, user }, self.0, false).await
+    }
+}
+
+pub(super) async fn write(bootstrap: &Bootstrap<'_>, advertise: Option<SocketAddr>) -> Result<(), Status> {
+    let services = bootstrap.kind("", "services")?;
+    let target = advertise.map_or(6443, |address| address.port());
+    let address = bootstrap.registry.addresses().first().to_string();
+    let service = json!({"kind": "Service", "apiVersion": "v1",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {"type": "ClusterIP", "clusterIP": address, "sessionAffinity": "None",
+            "ports": [{"name": "https", "port": PORT, "protocol": "TCP", "targetPort": target}]}});
+    bootstrap.ensure(services, service).await?;
+    match advertise {
+        // Endpoints on the loopback interface mean another machine on every node; validation refuses them.
+        Some(address) if !address.ip().is_loopback() && !address.ip().is_unspecified() => {
+            set_address(bootstrap, address, true).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn set_address(bootstrap: &Bootstrap<'_>, address: SocketAddr, present: bool) -> Result<(), Status> {
+    let ip = address.ip().to_string();
+    let cx = bootstrap.cx(NAMESPACE);
+    let endpoints = bootstrap.kind("", "endpoints")?;
+    let first = json!({"kind": "Endpoints", "apiVersion": "v1",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}});
+    bootstrap.ensure(endpoints, first).await?;
+    let change = |current: &Value| {
+        let mut addresses: Vec<Value> = value::items_at(current, &["subsets"])
+            .iter()
+            .flat_map(|subset| value::items_at(subset, &["addresses"]).to_vec())
+            .filter(|known| known["ip"] != ip)
+            .collect();
+        if present {
+            addresses.push(json!({"ip": ip}));
+        }
+        let mut new = current.clone();
+        let ports = json!([{"name": "https", "port": address.port(), "protocol": "TCP"}]);
+        let subsets = if addresses.is_empty() { json!([]) } else { json!([{"addresses": addresses, "ports": ports}]) };
+        value::set(&mut new, &["subsets"], subsets);
+        Ok(new)
+    };
+    tolerate_absence(bootstrap.registry.update(endpoints, &cx, NAME, Part::Main, change).await.map(|_| ()))?;
+
+    let slices = bootstrap.kind("discovery.k8s.io", "endpointslices")?;
+    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    let first = json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": NAME}},
+        "addressType": family, "endpoints": [],
+        "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}]});
+    bootstrap.ensure(slices, first).await?;
+    let change = |current: &Value| {
+        let mut addresses: Vec<Value> = value::items_at(current, &["endpoints"])
+            .iter()
+            .filter(|endpoint| endpoint["addresses"][0] != ip)
+            .cloned()
+            .collect();
+        if present {
+            addresses.push(json!({"addresses": [ip], "conditions": {"ready": true}}));
+        }
+        let mut new = current.clone();
+        value::set(&mut new, &["endpoints"], addresses);
+        value::set(&mut new, &["ports"], json!([{"name": "https", "port": address.port(), "protocol": "TCP"}]));
+        Ok(new)
+    };
+    tolerate_absence(bootstrap.registry.update(slices, &cx, NAME, Part::Main, change).await.map(|_| ()))
+}
+
+/// Somebody may delete the objects at any time; the next run brings them back.
+fn tolerate_absence(outcome: Result<(), Status>) -> Result<(), Status> {
+    match outcome {
+        Err(status) if status.reason == reason::NOT_FOUND => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,34 @@
+//! PATCH of an object, of its status or of its scale. The patch is applied to the stored object as the client sees it,
+//! and again if another writer was faster; only a patch that names a resourceVersion meets a conflict.
+
+use super::{Call, negotiate};
+use crate::http::{Body, RequestBody};
+use crate::registry::Part;
+use crate::registry::options::WriteOptions;
+use ::http::Response;
+use api_machinery::patch::{Patch, PatchType};
+use api_machinery::status::Status;
+
+impl Call<'_> {
+    pub(super) async fn patch(&self, body: RequestBody) -> Result<Response<Body>, Status> {
+        let media_type = negotiate::media_type(&self.head.headers);
+        let patch_type = PatchType::from_media_type(media_type)
+            .ok_or_else(|| Status::unsupported_media_type(&PatchType::MEDIA_TYPES))?;
+        let options = WriteOptions::parse(self.query(), "PatchOptions")?;
+        let patch = Patch::parse(patch_type, &self.read(body).await?)?;
+        let (expected, validation) = (self.body_kind(), options.field_validation);
+        let cx = self.registry_cx(options.dry_run);
+        let apply = |current: &serde_json::Value| {
+            let patched = patch.apply(current, &expected, validation)?;
+            patched.warnings.into_iter().for_each(|text| self.cx.warn(text));
+            Ok(patched.object)
+        };
+        let (registry, kind, name) = (self.registry(), self.kind, self.name());
+        let written = match self.cx.info.subresource() {
+            "scale" => registry.update_scale(kind, &cx, name, apply).await?,
+            "status" => registry.update(kind, &cx, name, Part::Status, apply).await?,
+            _ => registry.update(kind, &cx, name, Part::Main, apply).await?,
+        };
+        self.written(&written)
+    }
+}
