@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod auth;
+pub mod bootstrap;
 pub mod config;
 pub mod discovery;
 pub mod filters;

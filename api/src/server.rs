@@ -115,6 +115,9 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     let addresses: Arc<[SocketAddr]> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
     let mut policy = feed::Feed::new(storage, Arc::clone(&authorizer));
+    crate::bootstrap::run(&registry, config.advertise)
+        .await
+        .map_err(|status| StartError::Bootstrap(status.message))?;
     policy.load().await?;
 
     let shutdown = checks::Shutdown::default();
