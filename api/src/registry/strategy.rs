@@ -14,7 +14,6 @@ use api_machinery::status::Status;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use smallvec::SmallVec;
 
 /// Every verb of an ordinary kind, in the order discovery lists them.
 pub const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -143,7 +142,7 @@ impl Column {
 }
 
 /// Values of selectable fields besides `metadata.name` and `metadata.namespace`, by label. Absent means "".
-pub type SelectableFields = SmallVec<[(&'static str, String); 4]>;
+pub type SelectableFields = api_storage::Fields;
 
 /// Who writes, when, and what for.
 #[derive(Clone, Copy, Debug)]
