@@ -2,6 +2,7 @@
 
 mod deps;
 mod features;
+mod field_numbers;
 mod kinds;
 mod tidy;
 mod workspace;
@@ -34,6 +35,11 @@ enum Task {
         /// `_definitions.json` of the Python package kubernetes-validate
         definitions: std::path::PathBuf,
     },
+    /// Rewrites the table of protobuf field numbers from the sources of the crate k8s-pb
+    FieldNumbers {
+        /// Folder of the unpacked crate
+        sources: std::path::PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
@@ -46,6 +52,11 @@ fn main() -> Result<()> {
         Task::Deps => deps::check(&root),
         Task::Features => features::print(&root),
         Task::Kinds { definitions } => kinds::generate(&definitions, &root.join("api/machinery/schema/kinds.json")),
+        Task::FieldNumbers { sources } => field_numbers::generate(
+            &sources,
+            &root.join("api/machinery/schema/kinds.json"),
+            &root.join("api/machinery/schema/field_numbers.json"),
+        ),
     }
 }
 

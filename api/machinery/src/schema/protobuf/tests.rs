@@ -3,14 +3,14 @@ use serde_json::json;
 
 /// Writes a message: numbers with texts, numbers or messages.
 fn bytes(number: u32, content: &[u8]) -> Vec<u8> {
-    let mut out = vec![(number << 3 | 2) as u8];
+    let mut out = long(u64::from(number << 3 | 2));
     out.extend(long(content.len() as u64));
     out.extend(content);
     out
 }
 
 fn integer(number: u32, value: u64) -> Vec<u8> {
-    let mut out = vec![(number << 3) as u8];
+    let mut out = long(u64::from(number << 3));
     out.extend(long(value));
     out
 }
