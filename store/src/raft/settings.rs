@@ -21,6 +21,9 @@ pub(crate) fn settings(config: &Config, cluster_id: u64) -> Result<Arc<openraft:
         election_timeout_min: election_timeout_max / 2,
         election_timeout_max,
         enable_pre_vote: Some(true),
+        // Followers may hold, and have committed, entries that the leader sent before its own disk had them. A leader that
+        // lost those in a crash and went on in the same term would write others in their place.
+        enable_leader_restore: Some(false),
         // A leader that lost its quorum falls silent, so that the others may elect; shortest value that is allowed.
         quorum_loss_probe_interval: Some(2 * election_timeout_max),
         install_snapshot_timeout: SNAPSHOT_TIMEOUT_MS,
