@@ -73,7 +73,7 @@ impl Cluster {
             running: None,
         });
         let slots = Mutex::new(slots.collect());
-        Ok(Cluster { root: tempfile::tempdir()?, network, slots, random: Mutex::new(random) })
+        Ok(Cluster { root: state_root()?, network, slots, random: Mutex::new(random) })
     }
 
     /// How many members there are.
@@ -235,4 +235,9 @@ impl Cluster {
             writing: Writing::Scheduled(Arc::new(schedule)),
         }
     }
+}
+
+/// Memory where there is some: a crash is simulated by a copy, so the state needs no real disk.
+fn state_root() -> std::io::Result<TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
