@@ -21,12 +21,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::identity::{sync_directory, write_durably};
 
 /// Names the generation in use; replaced atomically when a snapshot is installed.
 const CURRENT_FILE: &str = "CURRENT_GENERATION";
 const GENERATION_PREFIX: &str = "generation-";
+/// How long readers may keep a closing state open, and how often they are looked at.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_POLL: Duration = Duration::from_millis(1);
 /// Snapshots under way, outgoing and incoming.
 const TRANSIENT_PREFIX: &str = "transient-";
 
@@ -40,7 +44,7 @@ pub(crate) struct Backend {
 pub(crate) struct Generation {
     number: u64,
     path: PathBuf,
-    /// `None` only while dropping.
+    /// `None` once the member has closed its state.
     db: Option<DB>,
     /// Remove the directory when the last reader is gone.
     retired: AtomicBool,
@@ -97,6 +101,23 @@ impl Backend {
         old.retired.store(true, Ordering::Relaxed);
         Ok(new)
     }
+
+    /// Closes the database, once its last reader is done; what comes later finds it closed. Blocks.
+    pub(crate) fn close(&self) {
+        let mut current = self.current.write();
+        let closed = Generation { number: current.number, path: PathBuf::new(), db: None, retired: false.into() };
+        let mut open = std::mem::replace(&mut *current, Arc::new(closed));
+        drop(current);
+        let started = Instant::now();
+        while let Err(shared) = Arc::try_unwrap(open).map(drop) {
+            if started.elapsed() > CLOSE_TIMEOUT {
+                tracing::warn!("the state is still being read and stays open");
+                return;
+            }
+            open = shared;
+            std::thread::sleep(CLOSE_POLL);
+        }
+    }
 }
 
 impl Generation {
@@ -106,22 +127,23 @@ impl Generation {
         Ok(Self { number, path, db: Some(db), retired: AtomicBool::new(false) })
     }
 
-    fn db(&self) -> &DB {
-        self.db.as_ref().expect("the handle is taken in drop only")
+    fn db(&self) -> io::Result<&DB> {
+        self.db.as_ref().ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the state is closed"))
     }
 
     /// Makes everything written so far durable, all columns at one point.
     pub(crate) fn flush(&self) -> io::Result<()> {
         let mut options = rocksdb::FlushOptions::default();
         options.set_wait(true);
-        let columns = Column::ALL.map(|column| columns::handle(self.db(), column));
-        self.db().flush_cfs_opt(&columns, &options).map_err(failed)
+        let db = self.db()?;
+        let columns = Column::ALL.map(|column| columns::handle(db, column));
+        db.flush_cfs_opt(&columns, &options).map_err(failed)
     }
 
     /// Writes a copy of the state as it is now to `directory`, which must not exist; made of hard links where possible.
     pub(crate) fn checkpoint(&self, directory: &Path) -> io::Result<()> {
         self.flush()?;
-        rocksdb::checkpoint::Checkpoint::new(self.db())
+        rocksdb::checkpoint::Checkpoint::new(self.db()?)
             .and_then(|checkpoint| checkpoint.create_checkpoint(directory))
             .map_err(failed)
     }
@@ -137,10 +159,9 @@ impl Generation {
     }
 
     fn sum(&self, property: &str) -> u64 {
-        Column::ALL
-            .iter()
-            .filter_map(|column| self.db().property_int_value_cf(columns::handle(self.db(), *column), property).ok()?)
-            .sum()
+        let Ok(db) = self.db() else { return 0 };
+        let value = |column| db.property_int_value_cf(columns::handle(db, column), property).ok()?;
+        Column::ALL.into_iter().filter_map(value).sum()
     }
 }
 
@@ -174,7 +195,7 @@ mod tests {
     use store_mvcc::{Meta, Values};
 
     fn write(generation: &Generation, index: u64) {
-        let mut batch = generation.batch();
+        let mut batch = generation.batch().unwrap();
         batch.applied(LogIdRecord { term: 1, index }, Meta { revision: index as i64, compacted: 0 });
         batch.commit().unwrap();
     }

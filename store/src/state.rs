@@ -154,7 +154,7 @@ impl State {
     /// Applies the commands of one entry: index, data and position move together, in one batch.
     pub(crate) fn apply(&self, position: LogId, commands: &[Command]) -> io::Result<AppliedEntry> {
         let generation = self.backend.generation();
-        let mut batch = generation.batch();
+        let mut batch = generation.batch()?;
         let mut entry =
             AppliedEntry { outcomes: Vec::with_capacity(commands.len()), changes: Vec::new(), leases: Vec::new() };
         let mut compacted = false;
@@ -189,7 +189,7 @@ impl State {
     /// Moves the position past an entry that carries no commands, and notes the members if it carries those.
     pub(crate) fn pass(&self, position: LogId, membership: Option<StoredMembership>) -> io::Result<()> {
         let generation = self.backend.generation();
-        let mut batch = generation.batch();
+        let mut batch = generation.batch()?;
         if let Some(membership) = &membership {
             batch.membership(&MembershipAtRecord::from(membership));
         }
@@ -262,7 +262,7 @@ impl State {
         let generation = self.backend.generation();
         let step = mvcc.sweep(SWEEP_KEYS_MAX);
         if !step.forgotten.is_empty() {
-            let mut batch = generation.batch();
+            let mut batch = generation.batch()?;
             for revision in &step.forgotten {
                 batch.forget(*revision);
             }
@@ -292,7 +292,15 @@ pub(crate) fn refusal(refusal: store_mvcc::Error) -> Error {
 }
 
 /// A failure of the backend as clients see it; the member itself is about to stop.
-pub(crate) fn broken(error: &dyn std::error::Error) -> Error {
+pub(crate) fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return Error::STOPPED;
+        }
+        source = error.source();
+    }
+    tracing::error!(%error, "the state could not be read");
     Error::new(Code::Internal, format!("etcdserver: {error}"))
 }
 

@@ -1,6 +1,6 @@
 //! One atomic write: the rows of one Raft entry together with the position of that entry.
 
-use rocksdb::WriteBatch;
+use rocksdb::{DB, WriteBatch};
 use std::io;
 use store_mvcc::{Change, LeaseWrite, Meta, Revision};
 
@@ -11,14 +11,15 @@ use crate::raft::codec::{self, LogIdRecord, MembershipAtRecord};
 
 /// Rows under way to the database; nothing is visible before [`Batch::commit`].
 pub(crate) struct Batch<'a> {
-    generation: &'a Generation,
+    db: &'a DB,
     writes: WriteBatch,
     row: Vec<u8>,
 }
 
 impl Generation {
-    pub(crate) fn batch(&self) -> Batch<'_> {
-        Batch { generation: self, writes: WriteBatch::default(), row: Vec::new() }
+    /// An empty write.
+    pub(crate) fn batch(&self) -> io::Result<Batch<'_>> {
+        Ok(Batch { db: self.db()?, writes: WriteBatch::default(), row: Vec::new() })
     }
 }
 
@@ -27,13 +28,13 @@ impl Batch<'_> {
     pub(crate) fn change(&mut self, change: &Change) {
         self.row.clear();
         change.encode_row(&mut self.row);
-        let column = handle(self.generation.db(), Column::Revisions);
+        let column = handle(self.db, Column::Revisions);
         self.writes.put_cf(column, change.revision.to_key(), &self.row);
     }
 
     /// A changed lease.
     pub(crate) fn lease(&mut self, lease: &LeaseWrite) {
-        let column = handle(self.generation.db(), Column::Leases);
+        let column = handle(self.db, Column::Leases);
         match lease {
             LeaseWrite::Put(record) => self.writes.put_cf(column, record.id.to_be_bytes(), record.encode()),
             LeaseWrite::Delete(id) => self.writes.delete_cf(column, id.to_be_bytes()),
@@ -42,24 +43,24 @@ impl Batch<'_> {
 
     /// A change that compaction has made unreachable.
     pub(crate) fn forget(&mut self, revision: Revision) {
-        self.writes.delete_cf(handle(self.generation.db(), Column::Revisions), revision.to_key());
+        self.writes.delete_cf(handle(self.db, Column::Revisions), revision.to_key());
     }
 
     /// Where the state stands once this batch is in.
     pub(crate) fn applied(&mut self, last: LogIdRecord, meta: Meta) {
-        let column = handle(self.generation.db(), Column::Meta);
+        let column = handle(self.db, Column::Meta);
         self.writes.put_cf(column, APPLIED_ROW, codec::encode(&last));
         self.writes.put_cf(column, REVISIONS_ROW, meta.encode());
     }
 
     /// Who the members are, once this batch is in.
     pub(crate) fn membership(&mut self, membership: &MembershipAtRecord) {
-        let column = handle(self.generation.db(), Column::Meta);
+        let column = handle(self.db, Column::Meta);
         self.writes.put_cf(column, MEMBERSHIP_ROW, codec::encode(membership));
     }
 
     /// Writes everything at once, visible to readers when this returns, durable with the next flush.
     pub(crate) fn commit(self) -> io::Result<()> {
-        self.generation.db().write_without_wal(self.writes).map_err(failed)
+        self.db.write_without_wal(self.writes).map_err(failed)
     }
 }

@@ -26,12 +26,12 @@ impl Generation {
         if last.is_none() {
             return Ok(Recovered { last, membership, mvcc: Mvcc::new() });
         }
-        let meta = self.db().get_pinned_cf(handle(self.db(), Column::Meta), REVISIONS_ROW).map_err(failed)?;
+        let meta = self.db()?.get_pinned_cf(handle(self.db()?, Column::Meta), REVISIONS_ROW).map_err(failed)?;
         let meta = meta
             .and_then(|row| Meta::decode(&row))
             .ok_or_else(|| invalid("the row of current and compacted revision is missing or malformed".into()))?;
         let mut restore = Restore::new(meta);
-        for row in self.db().iterator_cf(handle(self.db(), Column::Leases), IteratorMode::Start) {
+        for row in self.db()?.iterator_cf(handle(self.db()?, Column::Leases), IteratorMode::Start) {
             let (key, row) = row.map_err(failed)?;
             let lease =
                 LeaseRecord::decode(&row).ok_or_else(|| invalid(format!("lease row {key:02x?} is malformed")))?;
@@ -46,7 +46,8 @@ impl Generation {
 
     /// The position in the log that the database stands at, and the members at that point.
     pub(crate) fn position(&self) -> io::Result<(Option<LogId>, StoredMembership)> {
-        let row = |name| self.db().get_pinned_cf(handle(self.db(), Column::Meta), name).map_err(failed);
+        let db = self.db()?;
+        let row = |name| db.get_pinned_cf(handle(db, Column::Meta), name).map_err(failed);
         let last = row(APPLIED_ROW)?.map(|row| codec::decode::<LogIdRecord>(&row)).transpose()?.map(LogId::from);
         let membership = row(MEMBERSHIP_ROW)?.map(|row| codec::decode::<MembershipAtRecord>(&row)).transpose()?;
         Ok((last, membership.map(StoredMembership::try_from).transpose()?.unwrap_or_default()))

@@ -12,7 +12,7 @@ impl Values for Generation {
     type Error = io::Error;
 
     fn get(&self, revision: Revision) -> io::Result<Option<KeyValue>> {
-        let row = self.db().get_pinned_cf(handle(self.db(), Column::Revisions), revision.to_key()).map_err(failed)?;
+        let row = self.db()?.get_pinned_cf(handle(self.db()?, Column::Revisions), revision.to_key()).map_err(failed)?;
         row.map_or(Ok(None), |row| put_of(revision, &row))
     }
 
@@ -23,7 +23,7 @@ impl Values for Generation {
             return Ok(());
         }
         let keys: Vec<_> = revisions.iter().map(|revision| revision.to_key()).collect();
-        let rows = self.db().batched_multi_get_cf(handle(self.db(), Column::Revisions), &keys, false);
+        let rows = self.db()?.batched_multi_get_cf(handle(self.db()?, Column::Revisions), &keys, false);
         for (revision, row) in revisions.iter().zip(rows) {
             match row.map_err(failed)?.map_or(Ok(None), |row| put_of(*revision, &row))? {
                 Some(value) => values.push(value),
@@ -39,7 +39,7 @@ impl Generation {
     pub(crate) fn scan(&self, from: i64, mut each: impl FnMut(Revision, &[u8]) -> io::Result<bool>) -> io::Result<()> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
-        let mut rows = self.db().raw_iterator_cf_opt(handle(self.db(), Column::Revisions), options);
+        let mut rows = self.db()?.raw_iterator_cf_opt(handle(self.db()?, Column::Revisions), options);
         rows.seek(Revision::new(from, 0).to_key());
         while let Some((key, row)) = rows.item() {
             let revision = Revision::from_key(key).ok_or_else(|| invalid(format!("key {key:02x?} is no revision")))?;

@@ -78,8 +78,13 @@ pub(super) async fn send(
         tracing::debug!(index, "this member is behind what it answers");
     }
     for (proposal, outcome) in proposals.into_iter().zip(outcomes) {
+        let not_taken = outcome.as_ref().is_err_and(WireError::is_not_leader);
+        if not_taken && !proposal.as_leader {
+            let _ = proposal.answer.send(Answer::Returned(Box::new(proposal.operation)));
+            continue;
+        }
         let outcome = outcome.map(CommandResponse::from).map_err(Error::from);
-        let _ = proposal.answer.send(Answer { outcome, index });
+        let _ = proposal.answer.send(Answer::Outcome(outcome, index));
     }
 }
 
@@ -88,8 +93,16 @@ impl Replica {
     pub(crate) async fn answer_forwarded(&self, request: &Bytes) -> Result<Bytes, DecodeError> {
         let operations: Vec<Operation> = codec::decode(request)?;
         let answers = join_all(operations.into_iter().map(|operation| self.submit(operation, true))).await;
-        let index = answers.iter().map(|answer| answer.index).max().unwrap_or(0);
-        let outcomes = answers.into_iter().map(|answer| wire(answer.outcome)).collect();
+        let mut last = 0;
+        let outcomes = answers.into_iter().map(|answer| match answer {
+            Answer::Outcome(outcome, index) => {
+                last = last.max(index);
+                wire(outcome)
+            }
+            Answer::Returned(_) => Err(Error::NOT_LEADER.into()),
+        });
+        let outcomes = outcomes.collect();
+        let index = last;
         Ok(codec::encode(&Forwarded { index, outcomes }))
     }
 
@@ -149,6 +162,12 @@ impl From<WireResponse> for CommandResponse {
             WireResponse::LeaseRevoke(response) => Self::LeaseRevoke(response),
             WireResponse::Empty => Self::Empty,
         }
+    }
+}
+
+impl WireError {
+    fn is_not_leader(&self) -> bool {
+        self.message == Error::NOT_LEADER.message
     }
 }
 

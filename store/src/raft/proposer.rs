@@ -42,10 +42,12 @@ pub(crate) struct Proposal {
     pub(crate) as_leader: bool,
 }
 
-/// The outcome, and the entry that it came of (0 if none).
-pub(crate) struct Answer {
-    pub(crate) outcome: Outcome,
-    pub(crate) index: u64,
+/// What became of a command.
+pub(crate) enum Answer {
+    /// The outcome, and the entry that it came of (0 if none).
+    Outcome(Outcome, u64),
+    /// In no log, because no leader took it: here it is back, to be tried again.
+    Returned(Box<Operation>),
 }
 
 /// The task that makes entries.
@@ -104,7 +106,7 @@ impl Proposer {
                     forwards.spawn(async move { forward::send(&*transport, &state, leader, together, limit).await });
                 }
                 // The client waits for a leader and tries again.
-                _ => refuse(together, &Error::NOT_LEADER),
+                _ => give_back(together),
             }
         }
         self.queue.close();
@@ -127,32 +129,34 @@ impl Proposer {
             let _span = tracing::trace_span!("propose", commands = commands.len()).entered();
             Batch::new(commands)
         };
+        let proposed = batch.clone();
         let responder = Callback::new(move |result: ClientWriteResult<TypeConfig>| {
             drop(permit);
-            answer_all(answers, result);
+            answer_all(answers, result, &proposed);
         });
         // A failure means that consensus has stopped: the responder is dropped and the clients see that.
         let _ = self.raft.client_write_ff(batch, Some(responder)).await;
     }
 }
 
-fn answer_all(answers: Vec<oneshot::Sender<Answer>>, result: ClientWriteResult<TypeConfig>) {
+fn answer_all(answers: Vec<oneshot::Sender<Answer>>, result: ClientWriteResult<TypeConfig>, proposed: &Batch) {
+    // Where sending fails, nobody waits any more: the client left.
     match result {
         Ok(response) => {
             let index = response.log_id.index;
             for (answer, outcome) in answers.into_iter().zip(response.data.outcomes) {
-                // Nobody waits any more: the client left.
-                let _ = answer.send(Answer { outcome, index });
+                let _ = answer.send(Answer::Outcome(outcome, index));
             }
         }
-        Err(error) => {
-            let error = match error {
-                // Not appended: it can be tried elsewhere.
-                ClientWriteError::ForwardToLeader(_) => Error::NOT_LEADER,
-                _ => Error::LEADER_CHANGED,
-            };
+        Err(ClientWriteError::ForwardToLeader(_)) => {
+            let commands = proposed.commands().unwrap_or_default();
+            for (answer, command) in answers.into_iter().zip(commands) {
+                let _ = answer.send(Answer::Returned(Box::new(command.operation.clone())));
+            }
+        }
+        Err(_) => {
             for answer in answers {
-                let _ = answer.send(Answer { outcome: Err(error.clone()), index: 0 });
+                let _ = answer.send(Answer::Outcome(Err(Error::LEADER_CHANGED), 0));
             }
         }
     }
@@ -160,7 +164,13 @@ fn answer_all(answers: Vec<oneshot::Sender<Answer>>, result: ClientWriteResult<T
 
 pub(super) fn refuse(proposals: Vec<Proposal>, error: &Error) {
     for proposal in proposals {
-        let _ = proposal.answer.send(Answer { outcome: Err(error.clone()), index: 0 });
+        let _ = proposal.answer.send(Answer::Outcome(Err(error.clone()), 0));
+    }
+}
+
+fn give_back(proposals: Vec<Proposal>) {
+    for proposal in proposals {
+        let _ = proposal.answer.send(Answer::Returned(Box::new(proposal.operation)));
     }
 }
 

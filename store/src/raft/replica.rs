@@ -192,30 +192,25 @@ impl Replica {
     /// nothing happened; else the outcome is unknown.
     pub(crate) async fn propose(&self, operation: Operation) -> Result<CommandResponse, Error> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let mut operation = Some(operation);
+        let mut operation = operation;
         loop {
-            let last_try = Instant::now() + 2 * LEADER_POLL >= deadline;
-            // The leader's own commands are not copied for a second try, which they hardly ever need.
-            let sent = if last_try || self.leadership.is_leader() { operation.take() } else { operation.clone() };
-            let Some(sent) = sent else { return Err(Error::NO_LEADER) };
-            match tokio::time::timeout_at(deadline, self.submit(sent, false)).await {
+            match tokio::time::timeout_at(deadline, self.submit(operation, false)).await {
+                Ok(Answer::Outcome(outcome, _)) => return outcome,
+                Ok(Answer::Returned(returned)) => operation = *returned,
                 Err(_) => return Err(Error::TIMEOUT),
-                // Not in any log: try again when there is a leader.
-                Ok(answer) if answer.outcome.as_ref().is_err_and(|error| *error == Error::NOT_LEADER) => {
-                    if operation.is_none() {
-                        return Err(Error::NO_LEADER);
-                    }
-                    tokio::time::sleep(LEADER_POLL).await;
-                }
-                Ok(answer) => return answer.outcome,
             }
+            if Instant::now() + LEADER_POLL >= deadline {
+                return Err(Error::NO_LEADER);
+            }
+            tokio::time::sleep(LEADER_POLL).await;
         }
     }
 
     /// Proposes a command only if this member leads.
     pub(crate) async fn propose_as_leader(&self, operation: Operation) -> Result<CommandResponse, Error> {
         match tokio::time::timeout(REQUEST_TIMEOUT, self.submit(operation, true)).await {
-            Ok(answer) => answer.outcome,
+            Ok(Answer::Outcome(outcome, _)) => outcome,
+            Ok(Answer::Returned(_)) => Err(Error::NOT_LEADER),
             Err(_) => Err(Error::TIMEOUT),
         }
     }
@@ -223,7 +218,7 @@ impl Replica {
     /// Queues a command and waits for its answer, for as long as that takes.
     pub(super) async fn submit(&self, operation: Operation, as_leader: bool) -> Answer {
         let (answer, outcome) = oneshot::channel();
-        let failed = |error| Answer { outcome: Err(error), index: 0 };
+        let failed = |error| Answer::Outcome(Err(error), 0);
         match self.proposals.try_send(Proposal { operation, answer, as_leader }) {
             Ok(()) => outcome.await.unwrap_or_else(|_| failed(Error::LEADER_CHANGED)),
             Err(mpsc::error::TrySendError::Full(_)) => failed(Error::TOO_MANY_REQUESTS),
@@ -320,6 +315,7 @@ impl Replica {
             if let Err(error) = state.generation().flush() {
                 tracing::warn!(%error, "the state was not flushed; the next start replays the log");
             }
+            state.backend().close();
             log.close();
         });
         if closed.await.is_err() {

@@ -52,10 +52,7 @@ impl State {
                         return Err(Error::COMPACTED);
                     }
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a read failed");
-                    return Err(broken(&error));
-                }
+                Err(error) => return Err(broken(&error)),
             }
         }
     }

@@ -164,6 +164,8 @@ async fn bug_15220_no_event_follows_a_progress_mark_that_covers_it() {
         let (mut marked, mut seen, mut marks) = (0, 1, 0);
         while seen < 301 {
             watch.request_progress();
+            // Marks alone must not keep the writer waiting: both share one task.
+            tokio::task::yield_now().await;
             match next(&mut watch).await.unwrap() {
                 WatchEvent::Events { events, .. } => {
                     for event in events.iter() {

@@ -126,12 +126,12 @@ async fn a_request_above_the_limit_is_refused_with_etcds_text() {
     member.shut_down().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_lease_that_nobody_renews_takes_its_keys_along() {
     let directory = tempfile::tempdir().unwrap();
     let member = start_single(directory.path()).await;
     let store = member.client();
-    store.lease_grant(pb::LeaseGrantRequest { ttl: 5, id: 7 }).await.unwrap();
+    store.lease_grant(pb::LeaseGrantRequest { ttl: 2, id: 7 }).await.unwrap();
     let stored = store.put(pb::PutRequest { lease: 7, ..put("leased", "x") }).await.unwrap();
     let revision = stored.header.unwrap().revision;
     let mut watch = store.watch(watch_all(revision + 1)).await.unwrap();

@@ -15,7 +15,7 @@ use store_types::etcdserverpb as pb;
 use tempfile::TempDir;
 
 /// Nothing in these tests takes longer unless it is broken.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Waits for a condition.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
