@@ -66,3 +66,40 @@ pub static TABLE: &[&dyn Strategy] = &[
 pub fn table() -> &'static [&'static dyn Strategy] {
     TABLE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TABLE;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_one_place_in_the_table() {
+        let mut paths = BTreeSet::new();
+        for kind in TABLE {
+            let info = kind.info();
+            assert!(paths.insert((info.group, info.version, info.resource)), "{} is there twice", info.kind);
+            assert_eq!(info.singular, info.kind.to_lowercase());
+        }
+        assert_eq!(paths.len(), 24);
+    }
+
+    // proves: AM-13
+    #[test]
+    fn every_field_label_has_a_value() {
+        for kind in TABLE {
+            let fields = kind.fields(&serde_json::json!({}));
+            let labels: Vec<&str> = fields.iter().map(|(label, _)| *label).collect();
+            assert_eq!(labels, kind.field_labels(), "{}", kind.info().kind);
+            assert!(kind.indexed_fields().iter().all(|label| labels.contains(label)));
+        }
+    }
+
+    // proves: AM-30
+    #[test]
+    fn every_kind_fills_each_of_its_columns() {
+        for kind in TABLE {
+            let row = kind.row(&serde_json::json!({"metadata": {"name": "a"}}), jiff::Timestamp::UNIX_EPOCH);
+            assert_eq!(row.len(), kind.columns().len(), "{}", kind.info().kind);
+        }
+    }
+}

@@ -134,9 +134,7 @@ pub(crate) fn ordinary_ip(value: &str, path: &Path, errors: &mut ErrorList) {
     };
     let (link_local, link_local_multicast) = match address {
         IpAddr::V4(address) => (address.is_link_local(), address.octets()[..3] == [224, 0, 0]),
-        IpAddr::V6(address) => {
-            (address.segments()[0] & 0xffc0 == 0xfe80, address.segments()[0] & 0xff0f == 0xff02)
-        }
+        IpAddr::V6(address) => (address.segments()[0] & 0xffc0 == 0xfe80, address.segments()[0] & 0xff0f == 0xff02),
     };
     if address.is_unspecified() {
         errors.push(Error::invalid(path, value, format!("may not be unspecified ({value})")));

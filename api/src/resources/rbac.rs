@@ -9,3 +9,6 @@ pub mod rules;
 
 /// The group of these kinds.
 const GROUP: &str = "rbac.authorization.k8s.io";
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,19 @@ pub(crate) fn base64_len(value: &Value) -> usize {
     let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
     (text.len() / 4 * 3).saturating_sub(padding)
 }
+
+/// Removes those of `keys` that hold the zero of a plain type ("", 0 or false): upstream's encoder leaves them out.
+pub(crate) fn drop_zero(object: &mut Value, keys: &[&str]) {
+    let Some(map) = object.as_object_mut() else { return };
+    for key in keys {
+        let zero = match map.get(*key) {
+            Some(Value::Bool(set)) => !set,
+            Some(Value::String(text)) => text.is_empty(),
+            Some(Value::Number(number)) => number.as_i64() == Some(0),
+            _ => false,
+        };
+        if zero {
+            map.remove(*key);
+        }
+    }
+}

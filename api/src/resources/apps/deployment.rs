@@ -5,7 +5,9 @@ use crate::resources::apps::{validate_counters, validate_replicated};
 use crate::resources::core::pod::warnings;
 use crate::resources::lifecycle::{bump_generation_if, create_with_status};
 use crate::resources::pod_spec::default_template;
-use crate::resources::value::{child, default_absent, default_zero, existing_mut, has, int, keep, name, same, text};
+use crate::resources::value::{
+    child, default_absent, default_zero, drop_zero, existing_mut, has, int, keep, name, same, text,
+};
 use crate::resources::{cells, check};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
@@ -43,6 +45,7 @@ impl Strategy for Deployment {
         default_absent(spec, "replicas", 1);
         default_absent(spec, "revisionHistoryLimit", 10);
         default_absent(spec, "progressDeadlineSeconds", 600);
+        drop_zero(spec, &["minReadySeconds", "paused"]);
         let Some(strategy) = child(spec, "strategy") else { return };
         default_zero(strategy, "type", "RollingUpdate");
         if text(strategy, "type") == "RollingUpdate" {

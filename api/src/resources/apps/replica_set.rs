@@ -1,13 +1,11 @@
 //! ReplicaSet: keeps a number of equal pods.
 
-use crate::registry::strategy::{
-    ALL_VERBS, Column, Cx, KindInfo, NameRule, SelectableFields, Strategy, Subresource,
-};
+use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, SelectableFields, Strategy, Subresource};
 use crate::resources::apps::{validate_counters, validate_replicated};
 use crate::resources::core::pod::warnings;
 use crate::resources::lifecycle::{set_generation, update_with_status};
 use crate::resources::pod_spec::default_template;
-use crate::resources::value::{child, default_absent, int, name, set};
+use crate::resources::value::{child, default_absent, drop_zero, int, name, set};
 use crate::resources::{cells, check};
 use api_machinery::field::{ErrorList, Path};
 use api_machinery::selector::LabelSelector;
@@ -43,6 +41,7 @@ impl Strategy for ReplicaSet {
         default_template(object);
         if let Some(spec) = child(object, "spec") {
             default_absent(spec, "replicas", 1);
+            drop_zero(spec, &["minReadySeconds"]);
         }
         if let Some(status) = child(object, "status") {
             default_absent(status, "replicas", 0);

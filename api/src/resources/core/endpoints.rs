@@ -118,7 +118,9 @@ fn addresses(object: &Value) -> String {
         }
         for port in ports {
             let port = int(port, "port").unwrap_or(0);
-            shown.extend(ips().map(|ip| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }));
+            shown.extend(
+                ips().map(|ip| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }),
+            );
         }
     }
     cells::first(&shown, SHOWN)

@@ -6,7 +6,8 @@ use crate::resources::check;
 use crate::resources::pod_spec::quantities::validate_node_resources;
 use crate::resources::pod_spec::scheduling::TAINT_EFFECTS;
 use crate::resources::value::{
-    canonical_quantities, child, default_absent, flag, has, keep, list, name, pairs, remove, set, text, texts,
+    canonical_quantities, child, default_absent, drop_zero, flag, has, keep, list, name, pairs, remove, set, text,
+    texts,
 };
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
@@ -59,6 +60,7 @@ impl Strategy for Node {
     fn default(&self, object: &mut Value) {
         if let Some(spec) = child(object, "spec") {
             default_pod_networks(spec);
+            drop_zero(spec, &["podCIDR", "providerID", "unschedulable"]);
         }
         let Some(status) = child(object, "status") else { return };
         canonical_quantities(status, "capacity");

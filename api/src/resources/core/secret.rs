@@ -2,7 +2,9 @@
 
 use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, SelectableFields, Strategy};
 use crate::resources::core::config_map::{DATA_BYTES_MAX, validate_frozen};
-use crate::resources::value::{annotation, base64_len, child, default_zero, has, keep, name, pairs, remove, set, size, text};
+use crate::resources::value::{
+    annotation, base64_len, child, default_zero, has, keep, name, pairs, remove, set, size, text,
+};
 use crate::resources::{cells, check};
 use api_machinery::field::{Error, ErrorList, Path};
 use base64::Engine;

@@ -11,7 +11,7 @@ use crate::registry::strategy::{
     ALL_VERBS, Column, Cx, Hooks, KindInfo, NameRule, SelectableFields, Strategy, Subresource,
 };
 use crate::resources::value::{
-    child, default_absent, default_zero, existing_mut, int, items_mut, keep, remove, set, text,
+    child, default_absent, default_zero, drop_zero, existing_mut, int, items_mut, keep, remove, set, text,
 };
 use api_machinery::field::ErrorList;
 use jiff::Timestamp;
@@ -20,6 +20,9 @@ use smallvec::smallvec;
 
 /// How long a client sticks to a pod.
 const AFFINITY_SECONDS: i64 = 10_800;
+
+/// Plain fields that upstream does not write where they are zero.
+const ZEROS: &[&str] = &["clusterIP", "externalName", "healthCheckNodePort", "publishNotReadyAddresses"];
 
 static INFO: KindInfo = KindInfo {
     group: "",
@@ -58,10 +61,12 @@ impl Strategy for Service {
             _ => {}
         }
         default_zero(spec, "type", "ClusterIP");
+        drop_zero(spec, ZEROS);
         for port in items_mut(spec, "ports") {
             default_zero(port, "protocol", "TCP");
             let number = port["port"].clone();
             default_zero(port, "targetPort", number);
+            drop_zero(port, &["name", "nodePort"]);
         }
         if is_externally_accessible(spec) {
             default_zero(spec, "externalTrafficPolicy", "Cluster");
@@ -121,10 +126,7 @@ impl Strategy for Service {
 
     fn fields(&self, object: &Value) -> SelectableFields {
         let spec = &object["spec"];
-        smallvec![
-            ("spec.clusterIP", text(spec, "clusterIP").to_owned()),
-            ("spec.type", text(spec, "type").to_owned()),
-        ]
+        smallvec![("spec.clusterIP", text(spec, "clusterIP").to_owned()), ("spec.type", text(spec, "type").to_owned()),]
     }
 
     fn columns(&self) -> &'static [Column] {

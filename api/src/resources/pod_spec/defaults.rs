@@ -2,9 +2,25 @@
 
 use crate::resources::pod_spec::images::default_pull_policy;
 use crate::resources::value::{
-    canonical_quantities, canonical_quantity, child, default_absent, default_zero, existing_mut, items_mut, list, text,
+    canonical_quantities, canonical_quantity, child, default_absent, default_zero, drop_zero, existing_mut, items_mut,
+    list, text,
 };
 use serde_json::{Value, json};
+
+/// Plain fields that upstream does not write where they are zero.
+const SPEC_ZEROS: &[&str] = &[
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostname",
+    "nodeName",
+    "priorityClassName",
+    "serviceAccountName",
+    "subdomain",
+];
+const CONTAINER_ZEROS: &[&str] = &["stdin", "stdinOnce", "tty", "workingDir"];
+const PORT_ZEROS: &[&str] = &["hostIP", "hostPort", "name"];
+const MOUNT_ZEROS: &[&str] = &["readOnly", "subPath", "subPathExpr"];
 
 /// Mode of files in secret, config map, downward and projected volumes: 0644.
 const DEFAULT_MODE: i64 = 0o644;
@@ -34,6 +50,7 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
         }
     }
     canonical_quantities(spec, "overhead");
+    drop_zero(spec, SPEC_ZEROS);
 }
 
 /// Keeps the deprecated `serviceAccount` equal to `serviceAccountName`.
@@ -92,11 +109,17 @@ fn default_container(container: &mut Value) {
     }
     for port in items_mut(container, "ports") {
         default_zero(port, "protocol", "TCP");
+        drop_zero(port, PORT_ZEROS);
     }
+    for mount in items_mut(container, "volumeMounts") {
+        drop_zero(mount, MOUNT_ZEROS);
+    }
+    drop_zero(container, CONTAINER_ZEROS);
     for variable in items_mut(container, "env") {
         if let Some(source) = existing_mut(variable, "valueFrom") {
             default_field_sources(source);
         }
+        drop_zero(variable, &["value"]);
     }
     for key in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = existing_mut(container, key) {
@@ -117,6 +140,7 @@ fn default_probe(probe: &mut Value) {
     default_zero(probe, "periodSeconds", 10);
     default_zero(probe, "successThreshold", 1);
     default_zero(probe, "failureThreshold", 3);
+    drop_zero(probe, &["initialDelaySeconds"]);
     if let Some(http) = existing_mut(probe, "httpGet") {
         default_http(http);
     }

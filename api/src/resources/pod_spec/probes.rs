@@ -57,13 +57,7 @@ pub(crate) fn validate_lifecycle(lifecycle: &Value, grace: Option<i64>, path: &P
     }
 }
 
-fn validate_handler(
-    handler: &Value,
-    kinds: &[&'static str],
-    grace: Option<i64>,
-    path: &Path,
-    errors: &mut ErrorList,
-) {
+fn validate_handler(handler: &Value, kinds: &[&'static str], grace: Option<i64>, path: &Path, errors: &mut ErrorList) {
     let mut seen = false;
     for &kind in kinds {
         if !has(handler, kind) {

@@ -177,9 +177,7 @@ fn is_huge_pages(name: &str) -> bool {
 /// Whether a name follows the standard for extended resources.
 fn is_extended(name: &str) -> bool {
     let native = !name.contains('/') || name.contains("kubernetes.io/");
-    !native
-        && !name.starts_with("requests.")
-        && names::is_qualified_name(&format!("requests.{name}")).is_empty()
+    !native && !name.starts_with("requests.") && names::is_qualified_name(&format!("requests.{name}")).is_empty()
 }
 
 /// Checks every amount of the resource list at `key` of a node's status.

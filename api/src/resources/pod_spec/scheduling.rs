@@ -166,7 +166,8 @@ pub(crate) fn validate_dns(spec: &Value, path: &Path, errors: &mut ErrorList) {
         errors.push(Error::invalid(&searches_path, config["searches"].clone(), text));
     }
     if searches.join(" ").len() > SEARCH_BYTES_MAX {
-        let text = format!("must not have more than {SEARCH_BYTES_MAX} characters (including spaces) in the search list");
+        let text =
+            format!("must not have more than {SEARCH_BYTES_MAX} characters (including spaces) in the search list");
         errors.push(Error::invalid(&searches_path, config["searches"].clone(), text));
     }
     for (index, search) in searches.into_iter().enumerate() {

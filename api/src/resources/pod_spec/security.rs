@@ -11,8 +11,7 @@ const PROFILE_BYTES_MAX: usize = 4095;
 /// Longest name of a kernel parameter.
 const SYSCTL_BYTES_MAX: usize = 253;
 
-const SYSCTL_FORMAT: &str =
-    "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+const SYSCTL_FORMAT: &str = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 
 /// Checks the security context of a pod and the host namespaces that go with it.
 pub(crate) fn validate_pod_security(spec: &Value, path: &Path, errors: &mut ErrorList) {

@@ -194,13 +194,7 @@ fn required(source: &Value, keys: &[&'static str], path: &Path, errors: &mut Err
     }
 }
 
-fn required_lists(
-    source: &Value,
-    lists: &[&'static str],
-    texts: &[&'static str],
-    path: &Path,
-    errors: &mut ErrorList,
-) {
+fn required_lists(source: &Value, lists: &[&'static str], texts: &[&'static str], path: &Path, errors: &mut ErrorList) {
     for key in lists {
         if list(source, key).is_empty() {
             errors.push(Error::required(&path.child(*key), ""));
@@ -265,12 +259,7 @@ fn validate_iscsi(source: &Value, path: &Path, errors: &mut ErrorList) {
 
 fn validate_image(source: &Value, path: &Path, errors: &mut ErrorList) {
     required(source, &["reference"], path, errors);
-    check::one_of(
-        text(source, "pullPolicy"),
-        &["Always", "IfNotPresent", "Never"],
-        &path.child("pullPolicy"),
-        errors,
-    );
+    check::one_of(text(source, "pullPolicy"), &["Always", "IfNotPresent", "Never"], &path.child("pullPolicy"), errors);
 }
 
 fn validate_partition(source: &Value, path: &Path, errors: &mut ErrorList) {

@@ -136,7 +136,10 @@ mod tests {
     fn the_system_keeps_its_names_and_values() {
         for (object, want) in [
             (class("mine", USER_VALUE_MAX), ""),
-            (class("mine", 1_000_000_001), "value: Forbidden: maximum allowed value of a user defined priority is 1000000000"),
+            (
+                class("mine", 1_000_000_001),
+                "value: Forbidden: maximum allowed value of a user defined priority is 1000000000",
+            ),
             (class("system-node-critical", 2_000_001_000), ""),
             (
                 class("system-node-critical", 5),

@@ -84,7 +84,8 @@ mod tests {
     fn a_difference_shows_the_changed_lines_and_a_little_around_them() {
         let old = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6});
         let new = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 7, "f": 6});
-        let want = "  ... \n    \"b\": 2,\n    \"c\": 3,\n    \"d\": 4,\n-   \"e\": 5,\n+   \"e\": 7,\n    \"f\": 6\n  }\n";
+        let want =
+            "  ... \n    \"b\": 2,\n    \"c\": 3,\n    \"d\": 4,\n-   \"e\": 5,\n+   \"e\": 7,\n    \"f\": 6\n  }\n";
         assert_eq!(diff(&old, &new), want);
     }
 }

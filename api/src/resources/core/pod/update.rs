@@ -127,7 +127,8 @@ fn validate_gated(new: &Value, old: &Value, rest: &mut Value, path: &Path, error
         }
         keep(rest, old, "nodeSelector");
     }
-    let required = |spec: &Value| spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"].clone();
+    let required =
+        |spec: &Value| spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"].clone();
     let (new_required, old_required) = (required(new), required(old));
     if same(&new["affinity"]["nodeAffinity"], &old["affinity"]["nodeAffinity"]) {
         return;

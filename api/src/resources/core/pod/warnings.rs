@@ -69,11 +69,7 @@ fn repeated_ports(container: &Value, path: &Path, warnings: &mut Vec<String>) {
     let ports = list(container, "ports");
     for (index, port) in ports.iter().enumerate() {
         if let Some(earlier) = ports[..index].iter().position(|earlier| key(earlier) == key(port)) {
-            warnings.push(format!(
-                "{}: duplicate port definition with {}",
-                path.index(index),
-                path.index(earlier)
-            ));
+            warnings.push(format!("{}: duplicate port definition with {}", path.index(index), path.index(earlier)));
         }
     }
 }

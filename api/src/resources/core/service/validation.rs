@@ -305,14 +305,7 @@ fn validate_traffic(spec: &Value, path: &Path, errors: &mut ErrorList) {
 }
 
 /// Of addresses or families, the first stays; a second may come, and go if the policy says `SingleStack`.
-fn validate_set_once(
-    new: &Value,
-    old: &Value,
-    key: &'static str,
-    one: &str,
-    path: &Path,
-    errors: &mut ErrorList,
-) {
+fn validate_set_once(new: &Value, old: &Value, key: &'static str, one: &str, path: &Path, errors: &mut ErrorList) {
     let (values, stored) = (list(new, key), list(old, key));
     let key_path = path.child(key);
     let all = || new[key].clone();

@@ -1,0 +1,91 @@
+use super::*;
+use crate::resources::testing::{created, errors_of, messages, row, updated};
+
+fn node() -> Value {
+    json!({
+        "metadata": {"name": "n1", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"capacity": {"cpu": "2000m", "memory": "1024Mi"}},
+    })
+}
+
+// proves: AM-33
+#[test]
+fn a_node_can_give_away_what_it_has_unless_it_says_less() {
+    let status = created(&Node, node())["status"].clone();
+    assert_eq!(status["capacity"], json!({"cpu": "2", "memory": "1Gi"}));
+    assert_eq!(status["allocatable"], status["capacity"]);
+    assert_eq!(status["daemonEndpoints"], json!({"kubeletEndpoint": {"Port": 0}}));
+    assert_eq!(status["nodeInfo"]["kubeletVersion"], "");
+}
+
+// proves: AM-33
+#[test]
+fn pod_networks_and_provider_are_set_once() {
+    let mut old = created(&Node, node());
+    old["spec"] = json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"], "providerID": "a://b"});
+    let mut new = old.clone();
+    new["spec"] = json!({"podCIDR": "10.2.0.0/24"});
+    let new = updated(&Node, new, &old);
+    assert_eq!(new["spec"]["podCIDRs"], json!(["10.2.0.0/24"]));
+    assert_eq!(
+        messages(Node.validate_update(&new, &old)),
+        [
+            "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid",
+            "spec.providerID: Forbidden: node updates may not change providerID except from \"\" to valid",
+        ]
+    );
+}
+
+// proves: AM-33
+#[test]
+fn taints_resources_and_networks_are_checked() {
+    let mut bad = node();
+    bad["spec"] = json!({
+        "taints": [{"key": "a", "effect": "Never"}, {"key": "b", "effect": "NoExecute"}, {"key": "b", "effect": "NoExecute"}],
+        "podCIDRs": ["10.0.0.0/33"],
+    });
+    bad["status"]["capacity"] = json!({"cpu": "-1", "pods": "1500m"});
+    assert_eq!(
+        errors_of(&Node, bad),
+        [
+            "metadata.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \
+             \"PreferNoSchedule\", \"NoExecute\"",
+            "metadata.taints[2]: Duplicate value: {\"effect\":\"NoExecute\",\"key\":\"b\"}: taints must be unique by \
+             key and effect pair",
+            "status.capacity.cpu: Invalid value: \"-1\": must be greater than or equal to 0",
+            "status.capacity.pods: Invalid value: \"1500m\": must be an integer",
+            "status.allocatable.cpu: Invalid value: \"-1\": must be greater than or equal to 0",
+            "status.allocatable.pods: Invalid value: \"1500m\": must be an integer",
+            "spec.podCIDRs[0]: Invalid value: \"10.0.0.0/33\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or \
+             2001:db8::/64)",
+        ]
+    );
+}
+
+// proves: AM-13, AM-30
+#[test]
+fn a_row_shows_readiness_roles_addresses_and_system() {
+    let mut node = created(&Node, node());
+    let at = "2026-01-01T00:01:40Z";
+    let nothing = "<none> | <none> | <unknown> | <unknown> | <unknown>";
+    assert_eq!(row(&Node, &node, at), format!("n1 | Unknown | <none> | 100s |  | {nothing}"));
+    node["metadata"]["labels"] = json!({"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/control-plane": "", "kubernetes.io/role": "x"});
+    node["spec"]["unschedulable"] = json!(true);
+    node["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+    node["status"]["addresses"] =
+        json!([{"type": "InternalIP", "address": "10.0.0.7"}, {"type": "Hostname", "address": "n1"}]);
+    for (key, value) in [
+        ("kubeletVersion", "v1.37.0"),
+        ("osImage", "Debian GNU/Linux 12 (bookworm)"),
+        ("kernelVersion", "6.1.0"),
+        ("containerRuntimeVersion", "containerd://1.6.20"),
+    ] {
+        node["status"]["nodeInfo"][key] = json!(value);
+    }
+    assert_eq!(
+        row(&Node, &node, at),
+        "n1 | Ready,SchedulingDisabled | control-plane,worker,x | 100s | v1.37.0 | 10.0.0.7 | <none> | \
+         Debian GNU/Linux 12 (bookworm) | 6.1.0 | containerd://1.6.20"
+    );
+    assert_eq!(Node.fields(&node).to_vec(), [("spec.unschedulable", "true".to_owned())]);
+}
