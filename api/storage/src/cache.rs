@@ -204,14 +204,25 @@ impl Cache {
         self.publish(revision, wakers);
     }
 
-    /// The feed has lost the store: readers go to the store themselves until [`Self::fill`].
+    /// The feed has lost the store and its place in it: readers go to the store themselves until [`Self::fill`].
     pub(crate) fn suspend(&self) {
-        *self.progress.lock() = None;
+        self.disconnect();
         self.revision.send_replace(0);
+    }
+
+    /// The feed has lost the store for now.
+    pub(crate) fn disconnect(&self) {
+        *self.progress.lock() = None;
+    }
+
+    /// Whether the feed follows the store.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.progress.lock().is_some()
     }
 
     /// Applies whole revisions of events, in order; all of it becomes visible at once.
     pub(crate) fn apply<'a>(&self, events: impl Iterator<Item = &'a Event>) -> Result<(), StorageError> {
+        let _span = tracing::trace_span!("watch_cache", resource = %self.resource.resource).entered();
         let now = Instant::now();
         let mut wakers = Vec::new();
         let mut count = 0;

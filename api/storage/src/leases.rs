@@ -36,11 +36,10 @@ impl Leases {
     pub(crate) async fn lease_for(&self, ttl: Duration) -> Result<i64, StorageError> {
         let ttl_seconds = ttl.as_secs().max(1);
         let mut current = self.current.lock().await;
-        if let Some(lease) = current.get_mut(&ttl_seconds) {
-            if lease.objects < OBJECTS_MAX && Instant::now() < lease.until {
-                lease.objects += 1;
-                return Ok(lease.id);
-            }
+        let usable = |lease: &&mut Lease| lease.objects < OBJECTS_MAX && Instant::now() < lease.until;
+        if let Some(lease) = current.get_mut(&ttl_seconds).filter(usable) {
+            lease.objects += 1;
+            return Ok(lease.id);
         }
         let until = Instant::now() + Duration::from_secs(REUSE_SECONDS);
         let lease_seconds = i64::try_from(ttl_seconds.saturating_add(REUSE_SECONDS)).unwrap_or(i64::MAX);

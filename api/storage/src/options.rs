@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Selectable fields of an object besides `metadata.name` and `metadata.namespace`, extracted by the registry.
-pub type Fields = SmallVec<[(&'static str, String); 4]>;
+pub type Fields = SmallVec<[(&'static str, String); 3]>;
 
 /// What a create stores.
 #[derive(Clone, Debug)]

@@ -33,7 +33,9 @@ impl ResourceStore {
 
     /// Opens a watch. Errors that belong into the stream, such as a revision that is compacted, are ERROR items of it.
     pub async fn watch(&self, options: WatchOptions) -> Result<Watch, StorageError> {
-        Watch::open(&self.hub, &self.resource, self.cache(), options).await
+        let cache = self.cache();
+        let resource = cache.map_or(&self.resource, |cache| &cache.resource);
+        Watch::open(&self.hub, resource, cache, options).await
     }
 
     /// Compares the cache with the store at one revision; for tests and checks.

@@ -25,8 +25,14 @@ pub(crate) struct Hub {
     pub(crate) confirmer: Confirmer,
     pub(crate) leases: Leases,
     pub(crate) continue_key: ContinueKey,
-    caches: Mutex<HashMap<String, Arc<Cache>>>,
+    registry: Mutex<Registry>,
     feeds: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Registry {
+    definitions: HashMap<String, Arc<Resource>>,
+    caches: HashMap<String, Arc<Cache>>,
 }
 
 impl Storage {
@@ -37,16 +43,18 @@ impl Storage {
             leases: Leases::new(Arc::clone(&store)),
             store,
             continue_key,
-            caches: Mutex::new(HashMap::new()),
+            registry: Mutex::default(),
             feeds: Mutex::new(JoinSet::new()),
         };
         Self { hub: Arc::new(hub) }
     }
 
     /// The objects of one resource. Every call for the same resource shares one watch cache, which starts with the
-    /// first list or watch.
+    /// first list or watch and indexes the fields of the definition that names most of them until then.
     pub fn resource(&self, resource: Resource) -> ResourceStore {
-        ResourceStore::new(Arc::clone(&self.hub), Arc::new(resource))
+        let resource = Arc::new(resource);
+        self.hub.define(&resource);
+        ResourceStore::new(Arc::clone(&self.hub), resource)
     }
 
     /// The store's revision, at least as new as everything acknowledged before the call.
@@ -61,14 +69,26 @@ impl Storage {
 }
 
 impl Hub {
-    /// The cache of a resource, started if it is the first time. Must be called within a runtime.
+    /// Remembers the definition to make a cache of; a user who needs no index does not take it from the others.
+    fn define(&self, resource: &Arc<Resource>) {
+        let mut registry = self.registry.lock();
+        let defined = registry.definitions.entry(resource.qualified_name()).or_insert_with(|| Arc::clone(resource));
+        if resource.indexed_fields.len() > defined.indexed_fields.len() {
+            *defined = Arc::clone(resource);
+        }
+    }
+
+    /// The cache of a resource, started if it is the first time. Must be called within a runtime. Its definition is
+    /// [`Cache::resource`], which may index other fields than the caller's.
     pub(crate) fn cache(&self, resource: &Arc<Resource>) -> Arc<Cache> {
-        let mut caches = self.caches.lock();
-        if let Some(cache) = caches.get(&resource.qualified_name()) {
+        let name = resource.qualified_name();
+        let mut registry = self.registry.lock();
+        if let Some(cache) = registry.caches.get(&name) {
             return Arc::clone(cache);
         }
-        let cache = Cache::new(Arc::clone(resource));
-        caches.insert(resource.qualified_name(), Arc::clone(&cache));
+        let definition = registry.definitions.get(&name).unwrap_or(resource);
+        let cache = Cache::new(Arc::clone(definition));
+        registry.caches.insert(name, Arc::clone(&cache));
         self.feeds.lock().spawn(feed::run(Arc::clone(&cache), Arc::clone(&self.store)));
         cache
     }

@@ -12,6 +12,7 @@ use store_types::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUni
 use store_types::etcdserverpb::request_op::Request;
 use store_types::etcdserverpb::response_op::Response;
 use store_types::{KeyRange, KeyValue};
+use tracing::Instrument;
 
 /// Objects that are read from the store at once when all are wanted.
 const PAGE_OBJECTS: i64 = 500;
@@ -137,6 +138,7 @@ async fn conditional(
             success: vec![pb::RequestOp { request: Some(write) }],
             failure: vec![pb::RequestOp { request: Some(read) }],
         })
+        .instrument(tracing::trace_span!("store_call"))
         .await?;
     if response.succeeded {
         return Ok(Conditional::Done(header_revision(response.header.as_ref())));

@@ -93,7 +93,8 @@ impl Watch {
         })
     }
 
-    /// Everything up to this revision has been delivered.
+    /// Everything up to this revision has been delivered by [`Self::poll_batch`]; 0 until the initial events are out.
+    /// As a [`Stream`], the watch may hold some of it back.
     pub fn revision(&self) -> i64 {
         self.revision
     }
@@ -349,5 +350,20 @@ impl Drop for Watch {
 impl std::fmt::Debug for Watch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Watch({}@{})", self.source.resource.qualified_name(), self.revision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle watch keeps beside what writes it out; the wire budget is 8 KiB with TLS and HTTP.
+    const IDLE_WATCH_BYTES_MAX: usize = 1024;
+
+    #[test]
+    fn an_idle_watch_is_small() {
+        let sleep_bytes = size_of::<tokio::time::Sleep>();
+        let bytes = size_of::<Watch>() + sleep_bytes;
+        assert!(bytes <= IDLE_WATCH_BYTES_MAX, "{bytes}");
     }
 }

@@ -41,6 +41,7 @@ pub(crate) async fn run(cache: Arc<Cache>, store: Arc<dyn Store>) {
                 filled = true;
                 let before = cache.inner.lock().revision;
                 let end = follow(&cache, &*store).await;
+                cache.disconnect();
                 if cache.inner.lock().revision > before {
                     retry = RETRY_MIN;
                 }

@@ -34,10 +34,9 @@ impl Objects {
         let previous = self.all.insert(object.key().clone(), Arc::clone(&object));
         for (field, values) in self.indexed_fields.iter().zip(&mut self.by_field) {
             let value = object.field(field).unwrap_or_default();
-            if let Some(before) = previous.as_deref().map(|previous| previous.field(field).unwrap_or_default()) {
-                if before != value {
-                    take_out(values, before, object.key());
-                }
+            let before = previous.as_deref().map(|previous| previous.field(field).unwrap_or_default());
+            if let Some(before) = before.filter(|before| *before != value) {
+                take_out(values, before, object.key());
             }
             match values.get_mut(value) {
                 Some(map) => drop(map.insert(object.key().clone(), Arc::clone(&object))),

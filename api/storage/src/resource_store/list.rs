@@ -32,16 +32,18 @@ impl ResourceStore {
     /// Lists objects in key order.
     pub async fn list(&self, options: ListOptions) -> Result<ListPage, StorageError> {
         let query = self.query(&options)?;
-        if let Some(cache) = self.cache() {
-            if let Some(snapshot) = self.usable_snapshot(cache, &query).await? {
-                return Ok(self.page_of_snapshot(&query, &snapshot));
-            }
+        if let Some(cache) = self.cache()
+            && let Some(snapshot) = self.usable_snapshot(cache, &query).await?
+        {
+            return Ok(self.page_of_snapshot(&query, &snapshot));
         }
         self.page_of_store(&query).await
     }
 
     fn query<'a>(&self, options: &'a ListOptions) -> Result<Query<'a>, StorageError> {
-        let scope = Scope::new(&self.resource, options.namespace.as_deref(), &options.predicate)?;
+        // The cache may index other fields than this user of it knows of.
+        let resource = self.cache().map_or(&self.resource, |cache| &cache.resource);
+        let scope = Scope::new(resource, options.namespace.as_deref(), &options.predicate)?;
         let mut query = Query {
             rest: scope.range.clone(),
             limit: options.limit,
@@ -84,7 +86,9 @@ impl ResourceStore {
             ListRevision::NotOlderThan(revision) => cache.wait_for(revision).await?,
             ListRevision::Consistent => {
                 let revision = self.hub.confirmer.current_revision().await?;
-                if cache.wait_for(revision).await.is_err() {
+                // Without a feed there is nothing to wait for.
+                let hopeless = cache.revision() < revision && !cache.is_connected();
+                if hopeless || cache.wait_for(revision).await.is_err() {
                     cache.metrics.consistent_read_fallbacks.inc();
                     return Ok(None);
                 }
@@ -136,10 +140,10 @@ impl ResourceStore {
             let current = header_revision(response.header.as_ref());
             if revision == 0 {
                 revision = current;
-                if let ListRevision::NotOlderThan(requested) = query.revision {
-                    if requested > current {
-                        return Err(StorageError::TooLargeResourceVersion { requested, current });
-                    }
+                if let ListRevision::NotOlderThan(requested) = query.revision
+                    && requested > current
+                {
+                    return Err(StorageError::TooLargeResourceVersion { requested, current });
                 }
             }
             page.resource_version = revision;

@@ -25,11 +25,8 @@ impl ResourceStore {
         object: NewObject<'_>,
         ttl: Option<Duration>,
     ) -> Result<Arc<Stored>, StorageError> {
-        let span = tracing::trace_span!("to storage terms");
-        let (key, value) = span.in_scope(|| {
-            let key = self.resource.key(namespace, name)?;
-            Ok::<_, StorageError>((key, envelope::encode(object.value, &object.fields)?))
-        })?;
+        let key = self.resource.key(namespace, name)?;
+        let value = envelope::encode(object.value, &object.fields)?;
         match self.put(&key, 0, value.clone(), ttl).await? {
             Conditional::Done(revision) => self.stored(key, value, revision),
             Conditional::Lost(_) => {

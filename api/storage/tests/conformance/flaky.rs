@@ -14,6 +14,7 @@ pub(crate) struct Flaky {
     generation: watch::Sender<u64>,
     refuse_watches: AtomicBool,
     ranges: AtomicU64,
+    slow_ranges: AtomicBool,
 }
 
 impl Default for Flaky {
@@ -23,6 +24,7 @@ impl Default for Flaky {
             generation: watch::Sender::new(0),
             refuse_watches: AtomicBool::new(false),
             ranges: AtomicU64::new(0),
+            slow_ranges: AtomicBool::new(false),
         }
     }
 }
@@ -38,6 +40,11 @@ impl Flaky {
         self.refuse_watches.store(refuse, Ordering::SeqCst);
     }
 
+    /// Lets others run during each range read.
+    pub(crate) fn slow_ranges(&self) {
+        self.slow_ranges.store(true, Ordering::SeqCst);
+    }
+
     /// Range reads so far.
     pub(crate) fn ranges(&self) -> u64 {
         self.ranges.load(Ordering::SeqCst)
@@ -48,6 +55,9 @@ impl Flaky {
 impl Store for Flaky {
     async fn range(&self, request: pb::RangeRequest) -> Result<pb::RangeResponse> {
         self.ranges.fetch_add(1, Ordering::SeqCst);
+        if self.slow_ranges.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
         self.inner.range(request).await
     }
     async fn put(&self, request: pb::PutRequest) -> Result<pb::PutResponse> {

@@ -1,0 +1,10 @@
+//! What happens to the cache and its watchers when they stall, when the store goes away, and under load.
+
+#[path = "scenarios/feed.rs"]
+mod feed;
+#[path = "scenarios/load.rs"]
+mod load;
+#[path = "scenarios/stall.rs"]
+mod stall;
+#[path = "conformance/support.rs"]
+mod support;
