@@ -34,6 +34,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a server may send ahead on one stream, and so what one stalled watch can hold in memory.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// The largest that HTTP/2 allows: streams share it, and a stalled watch must not hold up the requests beside it. Fixed
+/// windows, because measuring them takes pings, and etcd hangs up on clients that ping often.
+const CONNECTION_WINDOW_BYTES: u32 = i32::MAX as u32;
+
 /// Where the servers are, and who we are.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteOptions {
@@ -112,7 +118,8 @@ fn endpoint(url: &str, options: &RemoteOptions) -> std::result::Result<Endpoint,
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .http2_adaptive_window(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .tcp_nodelay(true);
     if !url.starts_with("https://") {
         return Ok(endpoint);
@@ -196,6 +203,10 @@ fn answer<T>(answer: std::result::Result<tonic::Response<T>, Status>) -> Result<
 fn error(status: &Status) -> Error {
     if let Some(documented) = Error::DOCUMENTED.iter().find(|documented| documented.message == status.message()) {
         return documented.clone();
+    }
+    // The connection broke, whatever code the transport made of it: a request that was sent may have been served.
+    if std::error::Error::source(status).is_some() {
+        return Error::new(Code::Unavailable, status.message().to_owned());
     }
     let code = match status.code() {
         Grpc::Cancelled => Code::Canceled,

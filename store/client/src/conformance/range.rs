@@ -109,6 +109,10 @@ pub(super) async fn revision_filters_apply_before_the_limit(scope: Scope) {
     assert_eq!(names(pb::RangeRequest { max_mod_revision: first + 2, ..list() }).await, ["a", "c"]);
     assert_eq!(names(pb::RangeRequest { min_create_revision: first + 4, ..list() }).await, ["e"]);
     assert_eq!(names(pb::RangeRequest { max_create_revision: first, ..list() }).await, ["b"]);
+    // Without an order, one more than the limit is fetched and sorted; a filter lets all of them through to the sorting.
+    let by_value = pb::RangeRequest { sort_target: SortTarget::Value as i32, limit: 1, ..list() };
+    assert_eq!(names(by_value.clone()).await, ["b"]);
+    assert_eq!(names(pb::RangeRequest { min_mod_revision: 1, ..by_value }).await, ["e"]);
     let limited = scope.range(pb::RangeRequest { min_mod_revision: first + 3, limit: 2, ..list() }).await;
     assert_eq!((limited.kvs.len(), limited.more, limited.count), (2, true, 5), "the count is not filtered");
 }

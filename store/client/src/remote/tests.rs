@@ -11,6 +11,13 @@ fn errors_are_told_by_their_text() {
     assert_eq!(error(&Status::unavailable("tcp connect error")).code, Code::Unavailable);
 }
 
+#[test]
+fn a_broken_connection_leaves_the_outcome_open() {
+    let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+    let error = error(&broken);
+    assert!(error.code == Code::Unavailable && error.outcome_unknown() && error.retryable());
+}
+
 #[tokio::test]
 async fn unusable_options_are_refused_before_any_request() {
     let options = |url: &str| RemoteOptions { endpoints: vec![url.to_owned()], tls: None };
