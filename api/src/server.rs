@@ -13,17 +13,19 @@ use crate::auth::keys::{KeyError, SigningKey};
 use crate::auth::objects::LiveObjects;
 use crate::auth::tokens::Tokens;
 use crate::auth::x509::{Verifier, X509Error};
+use crate::bootstrap;
 use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
 use crate::filters::in_flight::InFlight;
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, Kubelets};
 use crate::health::{Health, Root};
 use crate::http::accept::Acceptor;
 use crate::http::tls::{self, TlsError};
 use crate::openapi::OpenApi;
 use crate::registry::{Registry, Settings};
 use crate::resources;
+use api_machinery::status::Status;
 use daemon::{OnError, Supervisor, TaskKind};
 use dispatch::App;
 use local::LocalService;
@@ -39,7 +41,7 @@ pub const DRAIN_SECONDS_MAX: u64 = 60;
 
 const ACCEPT: TaskKind = TaskKind { name: "api-accept", on_error: OnError::ShutDown };
 const POLICY: TaskKind = TaskKind { name: "api-policy", on_error: OnError::ShutDown };
-const BOOTSTRAP: TaskKind = TaskKind { name: "api-bootstrap", on_error: OnError::ShutDown };
+const DRAIN: TaskKind = TaskKind { name: "api-drain", on_error: OnError::Log };
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +68,7 @@ pub enum StartError {
     Policy(#[from] feed::FeedError),
     /// Writing what every cluster has.
     #[error("writing the system objects: {0}")]
-    Bootstrap(String),
+    Bootstrap(#[from] Status),
     /// The client for the nodes.
     #[error("client for the nodes: {0}")]
     NodeClient(String),
@@ -96,6 +98,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     let mut tls_config = tls::server_config(&config.tls, &client_ca)?;
     tls_config.max_early_data_size = 0;
     let key = SigningKey::from_pem(&config.service_account_signing_key_pem)?;
+    let kubelets = Kubelets::new(&config.kubelet_client).map_err(StartError::NodeClient)?;
     let storage = &config.storage;
     let tokens = Arc::new(Tokens::new(
         config.service_account_issuer.clone(),
@@ -114,10 +117,9 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     }
     let addresses: Arc<[SocketAddr]> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
+    let advertise = config.advertise.or_else(|| addresses.iter().find(|address| is_reachable(address)).copied());
+    bootstrap::run(&registry, advertise).await?;
     let mut policy = feed::Feed::new(storage, Arc::clone(&authorizer));
-    crate::bootstrap::run(&registry, config.advertise)
-        .await
-        .map_err(|status| StartError::Bootstrap(status.message))?;
     policy.load().await?;
 
     let shutdown = checks::Shutdown::default();
@@ -129,7 +131,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
         in_flight: InFlight::default(),
         discovery: Discovery::new(registry.kinds()),
         openapi: OpenApi::new(registry.kinds()),
-        handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), streams.clone()),
+        handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), Some(kubelets), streams.clone()),
         registry,
         tokens,
         health,
@@ -154,7 +156,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
         supervisor.spawn(ACCEPT, acceptor.run());
     }
     let (drained, token) = (handle.clone(), supervisor.token().clone());
-    supervisor.spawn(BOOTSTRAP, async move {
+    supervisor.spawn(DRAIN, async move {
         token.cancelled().await;
         drained.drain().await;
         Ok::<(), std::convert::Infallible>(())
@@ -209,4 +211,9 @@ impl Handle {
             tracing::warn!(connections = self.connections.len(), "requests were still running and are dropped");
         }
     }
+}
+
+/// Whether others can reach the address, so that endpoints may name it.
+fn is_reachable(address: &SocketAddr) -> bool {
+    !address.ip().is_loopback() && !address.ip().is_unspecified()
 }

@@ -1,13 +1,12 @@
 //! Reads and decodes the body of a write: format, kind, fields, scope, name.
 
-use super::negotiate::{self, Encoding};
+use super::negotiate::{self, Input};
 use super::Call;
 use crate::filters::body_limit;
 use crate::http::RequestBody;
-use api_machinery::codec::Format;
 use api_machinery::gvk::GroupVersionKind;
 use api_machinery::meta;
-use api_machinery::schema::{self, FieldValidation};
+use api_machinery::schema::{self, FieldValidation, protobuf};
 use api_machinery::status::Status;
 use bytes::Bytes;
 use serde_json::Value;
@@ -20,9 +19,9 @@ impl Call<'_> {
 
     /// An object of the kind that this path takes.
     pub(super) async fn object_body(&self, body: RequestBody, validation: FieldValidation) -> Result<Value, Status> {
-        let encoding = negotiate::input(&self.head.headers)?;
+        let input = negotiate::input(&self.head.headers)?;
         let bytes = self.read(body).await?;
-        self.decode(encoding, &bytes, &self.body_kind(), validation)
+        self.decode(input, &bytes, &self.body_kind(), validation)
     }
 
     /// Group, version and kind of what travels at this path.
@@ -36,16 +35,22 @@ impl Call<'_> {
     /// Decodes an object of `expected`, which is also what an object without a kind is taken for.
     pub(super) fn decode(
         &self,
-        encoding: Encoding,
+        input: Input,
         bytes: &[u8],
         expected: &GroupVersionKind,
         validation: FieldValidation,
     ) -> Result<Value, Status> {
-        let format = match encoding {
-            Encoding::Json => Format::Json,
-            Encoding::Yaml => Format::Yaml,
+        let decoded = match input {
+            Input::Text(format) => schema::decode_body(format, bytes, expected, validation)?,
+            Input::Protobuf => {
+                let refuse = |error: protobuf::Error| {
+                    let kind = &expected.kind;
+                    Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error}"))
+                };
+                let value = protobuf::decode(bytes, expected).map_err(refuse)?;
+                schema::decode_value(value, Vec::new(), expected, validation)?
+            }
         };
-        let decoded = schema::decode_body(format, bytes, expected, validation)?;
         decoded.warnings.into_iter().for_each(|text| self.cx.warn(text));
         Ok(decoded.object)
     }

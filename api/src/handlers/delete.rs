@@ -1,12 +1,14 @@
 //! DELETE of one object. The options come from the body, or from the query where there is none.
 
-use super::negotiate::{self, Encoding};
+use super::negotiate::{self, Input};
 use super::Call;
 use crate::http::{Body, RequestBody};
 use crate::registry::Deleted;
 use crate::registry::options::DeleteOptions;
 use ::http::{Response, StatusCode};
-use api_machinery::codec::{self, Format};
+use api_machinery::codec;
+use api_machinery::gvk::GroupVersionKind;
+use api_machinery::schema::protobuf;
 use api_machinery::status::Status;
 
 impl Call<'_> {
@@ -29,12 +31,20 @@ impl Call<'_> {
         if bytes.is_empty() {
             return DeleteOptions::from_query(self.query());
         }
-        let format = match negotiate::input(&self.head.headers)? {
-            Encoding::Json => Format::Json,
-            Encoding::Yaml => Format::Yaml,
+        let refuse = |error: &dyn std::error::Error| {
+            Status::bad_request(format!("the object provided is unrecognized (must be of type DeleteOptions): {error}"))
         };
-        let decoded = codec::decode(format, &bytes)
-            .map_err(|error| Status::bad_request(codec::unrecognized("DeleteOptions", &error, &bytes)))?;
-        DeleteOptions::from_body(&decoded.value)
+        let value = match negotiate::input(&self.head.headers)? {
+            Input::Protobuf => {
+                let expected = GroupVersionKind::new("", "v1", "DeleteOptions");
+                protobuf::decode(&bytes, &expected).map_err(|error| refuse(&error))?
+            }
+            Input::Text(format) => {
+                let unrecognized =
+                    |error| Status::bad_request(codec::unrecognized("DeleteOptions", &error, &bytes));
+                codec::decode(format, &bytes).map_err(unrecognized)?.value
+            }
+        };
+        DeleteOptions::from_body(&value)
     }
 }

@@ -1,8 +1,9 @@
 //! What form an answer takes (Accept) and what form a body has (Content-Type), with upstream's rules and texts.
 //!
-//! JSON and YAML are spoken; protobuf is not, so clients that ask for protobuf first get their fall-back, and those that
-//! ask for nothing else get a 406.
+//! JSON and YAML are spoken. Protobuf is understood in bodies, but not written: clients that ask for protobuf first get
+//! their fall-back, and those that ask for nothing else get a 406.
 
+use api_machinery::codec::Format;
 use api_machinery::status::Status;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -54,6 +55,7 @@ impl Output {
 }
 
 const ACCEPTED: &[&str] = &["application/json", "application/yaml"];
+const ACCEPTED_BODIES: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const ACCEPTED_STREAM: &[&str] = &["application/json;stream=watch"];
 /// Clauses of an Accept header that are looked at; more are ignored, so that a long header costs nothing.
 const CLAUSES_MAX: usize = 32;
@@ -144,15 +146,25 @@ impl<'a> Clause<'a> {
     }
 }
 
+/// How a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// JSON or YAML.
+    Text(Format),
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
+}
+
 /// The form of a request body; none means JSON.
 ///
 /// # Errors
-/// 415 for everything that is not spoken here, protobuf and CBOR among it.
-pub fn input(headers: &HeaderMap) -> Result<Encoding, Status> {
+/// 415 for everything that is not understood here, CBOR among it.
+pub fn input(headers: &HeaderMap) -> Result<Input, Status> {
     match media_type(headers) {
-        "" | "application/json" => Ok(Encoding::Json),
-        "application/yaml" => Ok(Encoding::Yaml),
-        _ => Err(Status::unsupported_media_type(ACCEPTED)),
+        "" | "application/json" => Ok(Input::Text(Format::Json)),
+        "application/yaml" => Ok(Input::Text(Format::Yaml)),
+        "application/vnd.kubernetes.protobuf" => Ok(Input::Protobuf),
+        _ => Err(Status::unsupported_media_type(ACCEPTED_BODIES)),
     }
 }
 
@@ -205,15 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_json_or_yaml() {
+    fn bodies_are_json_yaml_or_protobuf() {
         let of = |text: &'static str| input(&[(CONTENT_TYPE, text.parse().expect("a header"))].into_iter().collect());
-        assert_eq!(of("application/json; charset=utf-8").expect("json"), Encoding::Json);
-        assert_eq!(of("application/yaml").expect("yaml"), Encoding::Yaml);
-        let status = of("application/vnd.kubernetes.protobuf").expect_err("protobuf");
+        assert_eq!(of("application/json; charset=utf-8").expect("json"), Input::Text(Format::Json));
+        assert_eq!(of("application/yaml").expect("yaml"), Input::Text(Format::Yaml));
+        assert_eq!(of("application/vnd.kubernetes.protobuf").expect("protobuf"), Input::Protobuf);
+        let status = of("application/cbor").expect_err("CBOR");
         assert_eq!(status.code, 415);
         assert_eq!(
             status.message,
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml"
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml, application/vnd.kubernetes.protobuf"
         );
     }
 }

@@ -108,7 +108,11 @@ pub fn decode(bytes: &[u8], expected: &GroupVersionKind) -> Result<Value, Error>
     }
     let unknown = || Error::Kind(kind.clone().into_owned());
     let version = GroupVersion::parse(&api_version).map_err(|_| unknown())?;
-    let definition = Schema::get().kind(&version.group, &version.version, &kind).ok_or_else(unknown)?;
+    // Options travel under the group of whatever they are for.
+    let known = |group: &str, version: &str| Schema::get().kind(group, version, &kind);
+    let definition = known(&version.group, &version.version)
+        .or_else(|| if *kind == *expected.kind { known(&expected.group, &expected.version) } else { None })
+        .ok_or_else(unknown)?;
     let Value::Object(mut object) = message(definition, raw, 0)? else { return Err(Error::Wire) };
     object.insert("kind".into(), kind.into());
     object.insert("apiVersion".into(), api_version.into());
