@@ -10,6 +10,7 @@ mod conform;
 mod decode;
 mod facts;
 pub mod openapi;
+pub mod openapi_v2;
 pub mod protobuf;
 
 use std::collections::HashMap;
