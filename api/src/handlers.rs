@@ -9,8 +9,10 @@ mod create;
 mod delete;
 mod deletecollection;
 mod get;
+mod kubelets;
 mod list;
 mod list_body;
+mod log;
 pub mod negotiate;
 mod partial;
 mod patch;
@@ -31,6 +33,7 @@ use crate::registry::{Cx, Kind, Registry};
 use ::http::request::Parts;
 use ::http::{HeaderValue, Request, Response, StatusCode};
 use api_machinery::status::Status;
+pub use kubelets::{AskError, Kubelets};
 use query::Query;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Handlers {
     registry: Arc<Registry>,
     tokens: Arc<Tokens>,
+    kubelets: Option<Kubelets>,
     /// Cancelled when the server shuts down: watches end.
     closing: CancellationToken,
 }
@@ -52,9 +56,15 @@ pub(crate) struct Call<'a> {
 }
 
 impl Handlers {
-    /// The verbs over this registry. Watches end when `closing` is cancelled.
-    pub fn new(registry: Arc<Registry>, tokens: Arc<Tokens>, closing: CancellationToken) -> Self {
-        Self { registry, tokens, closing }
+    /// The verbs over this registry. Without a client for the nodes there are no logs. Watches end when `closing` is
+    /// cancelled.
+    pub fn new(
+        registry: Arc<Registry>,
+        tokens: Arc<Tokens>,
+        kubelets: Option<Kubelets>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { registry, tokens, kubelets, closing }
     }
 
     /// The registry.
@@ -128,6 +138,7 @@ impl Call<'_> {
         match (subresource.name, info.verb()) {
             ("status" | "scale", Verb::Get) => self.get().await,
             ("status" | "scale", Verb::Update) => self.update(body).await,
+            ("log", Verb::Get) => self.log().await,
             ("status" | "scale", Verb::Patch) => self.patch(body).await,
             ("finalize", Verb::Update) => self.finalize(body).await,
             ("binding", Verb::Create) => self.bind(body).await,

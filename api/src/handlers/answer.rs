@@ -47,7 +47,12 @@ impl Call<'_> {
     }
 
     /// Encoded JSON as JSON, indented JSON or YAML.
-    pub(super) fn json_as(&self, code: StatusCode, output: Output, mut json: BytesMut) -> Result<Response<Body>, Status> {
+    pub(super) fn json_as(
+        &self,
+        code: StatusCode,
+        output: Output,
+        mut json: BytesMut,
+    ) -> Result<Response<Body>, Status> {
         if output.encoding == Encoding::Yaml {
             let yaml = codec::json_to_yaml(&json).map_err(Status::internal_error)?;
             let media_type = HeaderValue::from_static(Encoding::Yaml.content_type());

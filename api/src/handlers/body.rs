@@ -1,7 +1,7 @@
 //! Reads and decodes the body of a write: format, kind, fields, scope, name.
 
-use super::negotiate::{self, Input};
 use super::Call;
+use super::negotiate::{self, Input};
 use crate::filters::body_limit;
 use crate::http::RequestBody;
 use api_machinery::gvk::GroupVersionKind;
@@ -45,7 +45,9 @@ impl Call<'_> {
             Input::Protobuf => {
                 let refuse = |error: protobuf::Error| {
                     let kind = &expected.kind;
-                    Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error}"))
+                    Status::bad_request(format!(
+                        "the object provided is unrecognized (must be of type {kind}): {error}"
+                    ))
                 };
                 let value = protobuf::decode(bytes, expected).map_err(refuse)?;
                 schema::decode_value(value, Vec::new(), expected, validation)?

@@ -1,7 +1,7 @@
 //! DELETE of one object. The options come from the body, or from the query where there is none.
 
-use super::negotiate::{self, Input};
 use super::Call;
+use super::negotiate::{self, Input};
 use crate::http::{Body, RequestBody};
 use crate::registry::Deleted;
 use crate::registry::options::DeleteOptions;
@@ -40,8 +40,7 @@ impl Call<'_> {
                 protobuf::decode(&bytes, &expected).map_err(|error| refuse(&error))?
             }
             Input::Text(format) => {
-                let unrecognized =
-                    |error| Status::bad_request(codec::unrecognized("DeleteOptions", &error, &bytes));
+                let unrecognized = |error| Status::bad_request(codec::unrecognized("DeleteOptions", &error, &bytes));
                 codec::decode(format, &bytes).map_err(unrecognized)?.value
             }
         };

@@ -94,7 +94,8 @@ fn validate_list(query: Query<'_>) -> Result<(), Status> {
     let (revision_match, revision) = (query.text("resourceVersionMatch"), query.text("resourceVersion"));
     if !revision_match.is_empty() {
         if revision.is_empty() {
-            errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            errors
+                .push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
         }
         if !query.text("continue").is_empty() {
             errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
@@ -151,10 +152,22 @@ mod tests {
     #[test]
     fn options_that_contradict_each_other_are_refused_with_upstreams_texts() {
         let list = [
-            ("resourceVersionMatch=Exact", "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"),
-            ("resourceVersionMatch=Exact&resourceVersion=0", "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""),
-            ("resourceVersionMatch=Exact&resourceVersion=5&continue=x", "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided"),
-            ("resourceVersionMatch=Newest&resourceVersion=5", "resourceVersionMatch: Unsupported value: \"Newest\": supported values: \"\", \"Exact\", \"NotOlderThan\""),
+            (
+                "resourceVersionMatch=Exact",
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ),
+            (
+                "resourceVersionMatch=Exact&resourceVersion=0",
+                "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            ),
+            (
+                "resourceVersionMatch=Exact&resourceVersion=5&continue=x",
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided",
+            ),
+            (
+                "resourceVersionMatch=Newest&resourceVersion=5",
+                "resourceVersionMatch: Unsupported value: \"Newest\": supported values: \"\", \"Exact\", \"NotOlderThan\"",
+            ),
             ("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
         ];
         for (query, want) in list {
@@ -162,8 +175,14 @@ mod tests {
             assert_eq!(status.message, format!("ListOptions.meta.k8s.io \"\" is invalid: {want}"));
         }
         let watch = [
-            ("sendInitialEvents=true", "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"),
-            ("resourceVersionMatch=NotOlderThan", "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
+            (
+                "sendInitialEvents=true",
+                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ),
+            (
+                "resourceVersionMatch=NotOlderThan",
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ),
         ];
         for (query, want) in watch {
             let status = validate_watch(Query::new(query)).expect_err(query);

@@ -206,7 +206,9 @@ mod tests {
     // proves: AM-30
     #[test]
     fn what_is_not_spoken_is_refused_with_the_list_of_what_is() {
-        for accept in ["application/vnd.kubernetes.protobuf", "text/html", "application/json;as=Table;v=v9;g=meta.k8s.io"] {
+        for accept in
+            ["application/vnd.kubernetes.protobuf", "text/html", "application/json;as=Table;v=v9;g=meta.k8s.io"]
+        {
             let status = ask(accept).expect_err(accept);
             assert_eq!(status.code, 406);
             assert_eq!(

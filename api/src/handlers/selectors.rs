@@ -13,7 +13,10 @@ impl Call<'_> {
             Some(text) if !text.is_empty() => {
                 let text = text.into_owned();
                 LabelSelector::parse(&text).map_err(|why| {
-                    Status::bad_request(format!("unable to parse requirement: {}", why.trim_start_matches("unable to parse requirement: ")))
+                    Status::bad_request(format!(
+                        "unable to parse requirement: {}",
+                        why.trim_start_matches("unable to parse requirement: ")
+                    ))
                 })?
             }
             _ => LabelSelector::everything(),

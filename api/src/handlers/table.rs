@@ -46,7 +46,12 @@ pub(super) fn of_one(kind: &Kind, object: &Value, include: IncludeObject, now: T
 }
 
 /// A table of a page.
-pub(super) fn of_page(kind: &Kind, page: &ListPage, include: IncludeObject, now: Timestamp) -> Result<BytesMut, StorageError> {
+pub(super) fn of_page(
+    kind: &Kind,
+    page: &ListPage,
+    include: IncludeObject,
+    now: Timestamp,
+) -> Result<BytesMut, StorageError> {
     let mut out = BytesMut::with_capacity(2048 + page.items.len() * 1024);
     let mut metadata = BytesMut::with_capacity(128);
     list_body::metadata(page, &mut metadata);

@@ -89,7 +89,8 @@ impl Call<'_> {
             ("v1", "Secret") => "secrets",
             ("v1", "Node") => "nodes",
             _ => {
-                let version = if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") };
+                let version =
+                    if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") };
                 return Err(Status::bad_request(format!("cannot bind token to object of type {version}, Kind={kind}")));
             }
         };

@@ -15,7 +15,9 @@ impl Call<'_> {
         let cx = self.registry_cx(options.dry_run);
         let written = match self.cx.info.subresource() {
             "scale" => self.registry().update_scale(self.kind, &cx, self.name(), |_| Ok(wanted.clone())).await?,
-            "status" => self.registry().update(self.kind, &cx, self.name(), Part::Status, |_| Ok(wanted.clone())).await?,
+            "status" => {
+                self.registry().update(self.kind, &cx, self.name(), Part::Status, |_| Ok(wanted.clone())).await?
+            }
             _ => self.registry().update(self.kind, &cx, self.name(), Part::Main, |_| Ok(wanted.clone())).await?,
         };
         self.written(&written)

@@ -42,7 +42,12 @@ impl Call<'_> {
             View::Partial => Some(Encoder::Partial),
             View::Table => {
                 let include = table::include_object(query)?;
-                Some(Encoder::Table { registry: self.handlers.registry.clone(), info: self.kind.info, include, first: true })
+                Some(Encoder::Table {
+                    registry: self.handlers.registry.clone(),
+                    info: self.kind.info,
+                    include,
+                    first: true,
+                })
             }
             View::PartialList => {
                 return Err(Status::failure(
