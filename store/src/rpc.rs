@@ -3,6 +3,7 @@
 //! Status codes and texts are etcd's, because its clients tell errors apart by text. The services are thin: requests go
 //! to [`crate::client::LocalStore`] as they are, and only the watch stream has a life of its own.
 
+mod authority;
 pub(crate) mod encoded;
 mod listener;
 mod services;

@@ -1,6 +1,7 @@
 //! Sockets: bound before anything else starts, served until the shutdown.
 
 use daemon::{OnError, Supervisor, TaskKind};
+use futures::StreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 
+use super::authority::Shimmed;
 use super::proto::cluster_server::ClusterServer;
 use super::proto::kv_server::KvServer;
 use super::proto::lease_server::LeaseServer;
@@ -68,7 +70,8 @@ pub(crate) fn serve_clients(
             .add_service(limited!(ClusterServer))
             .add_service(limited!(MaintenanceServer));
         let stop = supervisor.token().clone().cancelled_owned();
-        supervisor.spawn(CLIENTS, router.serve_with_incoming_shutdown(incoming(listener), stop));
+        let connections = incoming(listener).map(|connection| connection.map(Shimmed::new));
+        supervisor.spawn(CLIENTS, router.serve_with_incoming_shutdown(connections, stop));
     }
     Ok(())
 }

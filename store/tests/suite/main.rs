@@ -2,6 +2,7 @@
 
 mod bugs;
 mod cluster;
+mod conformance;
 mod single;
 mod support;
 mod watch;
