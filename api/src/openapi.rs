@@ -1,8 +1,8 @@
 //! `/openapi/v3`: an index with a hash for each group and version, and one document for each, which clients may keep
-//! for ever under its hash.
+//! for ever under its hash. `/openapi/v2`: one document for all of them, which kubectl before 1.30 patches, explains and
+//! validates with, and wants as protobuf.
 //!
-//! Documents are made when first asked for and kept compressed: few clients ask, and most of them once. `/openapi/v2` is
-//! not served: kubectl has preferred v3 since 1.27 and falls back to its own types where it wants v2.
+//! Documents are made when first asked for and kept compressed: few clients ask, and most of them once.
 
 mod operations;
 mod paths;
@@ -14,6 +14,7 @@ use crate::registry::kind::Kinds;
 use crate::registry::strategy::KindInfo;
 use ::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, EXPIRES, HeaderMap, HeaderValue, LOCATION, VARY};
 use ::http::{Response, StatusCode};
+use api_machinery::schema::openapi_v2;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -32,6 +33,8 @@ const IMMUTABLE_SECONDS: u64 = 365 * 24 * 3600;
 pub struct OpenApi {
     groups: Vec<Group>,
     index: OnceLock<Bytes>,
+    v2_json: OnceLock<Document>,
+    v2_protobuf: OnceLock<Document>,
 }
 
 /// One group and version.
@@ -70,13 +73,16 @@ impl OpenApi {
             }
         }
         groups.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { groups, index: OnceLock::new() }
+        Self { groups, index: OnceLock::new(), v2_json: OnceLock::new(), v2_protobuf: OnceLock::new() }
     }
 
     /// Answers a path below `/openapi/`.
     pub fn answer(&self, path: &str, query: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         if path == "/openapi/v3" {
             return Some(respond::json(StatusCode::OK, self.index()));
+        }
+        if path == "/openapi/v2" {
+            return Some(self.v2(headers));
         }
         let path = path.strip_prefix("/openapi/v3/")?;
         let group = self.groups.iter().find(|group| group.path == path)?;
@@ -91,15 +97,8 @@ impl OpenApi {
             response.headers_mut().insert(LOCATION, to);
             return Some(response);
         }
-        let mut response = if compress::wanted(headers) {
-            let mut response = respond::tagged(headers, &document.etag, respond::JSON, document.gzip.clone());
-            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            response
-        } else {
-            respond::tagged(headers, &document.etag, respond::JSON, document.json())
-        };
+        let mut response = document.answer(headers, respond::JSON);
         let headers = response.headers_mut();
-        headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         if asked.is_some() {
             let until = jiff::Timestamp::try_from(SystemTime::now() + Duration::from_secs(IMMUTABLE_SECONDS));
             let until = until.map(|until| until.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
@@ -111,6 +110,25 @@ impl OpenApi {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         }
         Some(response)
+    }
+
+    fn v2(&self, headers: &HeaderMap) -> Response<Body> {
+        let make = || {
+            let documents: Vec<serde_json::Value> =
+                self.groups.iter().map(|group| paths::document(&group.path, &group.kinds)).collect();
+            openapi_v2::from_v3("Kubernetes", "v1.37.0", &documents)
+        };
+        if accepts(headers, |media_type| openapi_v2::PROTOBUF_MEDIA_TYPES.contains(&media_type)) {
+            let document = self.v2_protobuf.get_or_init(|| Document::new(&openapi_v2::to_protobuf(&make())));
+            return document.answer(headers, HeaderValue::from_static(openapi_v2::PROTOBUF_MEDIA_TYPES[1]));
+        }
+        if takes_json(headers) {
+            return self
+                .v2_json
+                .get_or_init(|| Document::new(make().to_string().as_bytes()))
+                .answer(headers, respond::JSON);
+        }
+        respond::text(StatusCode::NOT_ACCEPTABLE, "")
     }
 
     fn index(&self) -> Bytes {
@@ -132,35 +150,48 @@ impl Group {
     }
 
     fn document(&self) -> &Document {
-        self.document.get_or_init(|| Document::new(&paths::document(&self.path, &self.kinds).to_string()))
+        self.document.get_or_init(|| Document::new(paths::document(&self.path, &self.kinds).to_string().as_bytes()))
     }
 }
 
 impl Document {
-    fn new(json: &str) -> Self {
-        let hash: String = Sha256::digest(json.as_bytes()).iter().map(|byte| format!("{byte:02X}")).collect();
+    fn new(content: &[u8]) -> Self {
+        let hash: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02X}")).collect();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let gzip = encoder.write_all(json.as_bytes()).and_then(|()| encoder.finish());
+        let gzip = encoder.write_all(content).and_then(|()| encoder.finish());
         let gzip = Bytes::from(gzip.expect("a vector takes everything"));
         let etag = HeaderValue::from_str(&format!("\"{hash}\"")).expect("hexadecimal digits");
         Self { gzip, etag, hash }
     }
 
-    fn json(&self) -> Bytes {
-        let mut json = Vec::new();
-        GzDecoder::new(&self.gzip[..]).read_to_end(&mut json).expect("what was compressed here");
-        Bytes::from(json)
+    fn content(&self) -> Bytes {
+        let mut content = Vec::new();
+        GzDecoder::new(&self.gzip[..]).read_to_end(&mut content).expect("what was compressed here");
+        Bytes::from(content)
+    }
+
+    fn answer(&self, headers: &HeaderMap, media_type: HeaderValue) -> Response<Body> {
+        let mut response = if compress::wanted(headers) {
+            let mut response = respond::tagged(headers, &self.etag, media_type, self.gzip.clone());
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        } else {
+            respond::tagged(headers, &self.etag, media_type, self.content())
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
     }
 }
 
-/// Only JSON is served; clients that want protobuf alone are told so.
+/// Whether JSON will do; a client that names no media type takes it.
 fn takes_json(headers: &HeaderMap) -> bool {
-    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    accepted.peek().is_none()
-        || accepted.flat_map(|value| value.split(',')).any(|clause| {
-            let media_type = clause.split(';').next().unwrap_or_default().trim();
-            matches!(media_type, "application/json" | "application/*" | "*/*" | "")
-        })
+    !headers.contains_key(ACCEPT)
+        || accepts(headers, |media_type| matches!(media_type, "application/json" | "application/*" | "*/*" | ""))
+}
+
+fn accepts(headers: &HeaderMap, known: impl Fn(&str) -> bool) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|clause| known(clause.split(';').next().unwrap_or_default().trim()))
 }
 
 #[cfg(test)]

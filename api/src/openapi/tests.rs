@@ -73,7 +73,10 @@ async fn a_document_has_what_kubectl_looks_for() {
         patch["x-kubernetes-group-version-kind"],
         serde_json::json!({"group": "", "version": "v1", "kind": "Pod"})
     );
-    assert_eq!((&patch["x-kubernetes-action"], &patch["operationId"]), (&"patch".into(), &"patchCoreV1NamespacedPod".into()));
+    assert_eq!(
+        (&patch["x-kubernetes-action"], &patch["operationId"]),
+        (&"patch".into(), &"patchCoreV1NamespacedPod".into())
+    );
     let names: Vec<&str> =
         patch["parameters"].as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "force"]);
@@ -122,7 +125,24 @@ fn compressed_and_plain_are_the_same_document() {
     let mut headers = HeaderMap::new();
     headers.insert(::http::header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     assert_eq!(get(&openapi, "/openapi/v3/api/v1", &headers).headers()[CONTENT_ENCODING], "gzip");
-    assert!(document.json().len() > 5 * document.gzip.len());
+    assert!(document.content().len() > 5 * document.gzip.len());
     headers.insert(ACCEPT, HeaderValue::from_static("application/com.github.proto-openapi.spec.v3@v1.0+protobuf"));
     assert_eq!(get(&openapi, "/openapi/v3/api/v1", &headers).status(), 406);
+}
+
+// proves: AM-43
+#[tokio::test]
+async fn the_v2_document_is_json_or_protobuf_and_nothing_else() {
+    let openapi = openapi();
+    let accept = |media_type: &'static str| HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(media_type))]);
+    let document = json(get(&openapi, "/openapi/v2", &accept("application/json, */*"))).await;
+    assert_eq!(document["swagger"], "2.0");
+    let pod = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"];
+    let validated = pod["patch"]["parameters"].as_array().expect("parameters");
+    assert!(validated.iter().any(|parameter| parameter["name"] == "fieldValidation"));
+    let protobuf = get(&openapi, "/openapi/v2", &accept(openapi_v2::PROTOBUF_MEDIA_TYPES[0]));
+    assert_eq!(protobuf.headers()[::http::header::CONTENT_TYPE], openapi_v2::PROTOBUF_MEDIA_TYPES[1]);
+    let bytes = protobuf.into_body().collect().await.expect("in memory").to_bytes();
+    assert_eq!(bytes[..5], *b"\x0a\x032.0");
+    assert_eq!(get(&openapi, "/openapi/v2", &accept("text/html")).status(), StatusCode::NOT_ACCEPTABLE);
 }
