@@ -1,1 +1,9 @@
-//! Container runtime client (CRI v1) and a fake runtime with faults.
+//! What the node agent runs pods on: a trait in the terms of the Container Runtime Interface v1, a client for real
+//! runtimes, and a fake for simulated nodes and tests.
+
+pub mod fake;
+pub mod runtime;
+pub mod types;
+
+pub use runtime::{Error, ErrorKind, Result, Runtime};
+pub use types::*;
