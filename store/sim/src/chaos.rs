@@ -61,8 +61,9 @@ impl Chaos {
         self.cluster.network.set_weather(CALM);
         for member in 0..self.cluster.len() {
             self.cluster.set_disk_latency(member, Duration::from_millis(1));
-            // Faults that are due later end with this life.
+            // Faults that are due later go with the old disk.
             self.cluster.crash(member).await?;
+            self.cluster.reboot_disk(member);
             self.cluster.start(member).await?;
         }
         Ok(())

@@ -183,3 +183,26 @@ impl Bounds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_leave_memory_only_when_they_are_durable() {
+        let mut view = View::recovered(0, 0, true);
+        for index in 0..4 {
+            let payload = Bytes::from(vec![0; TAIL_BYTES_MAX / 2]);
+            let records = [Record::Entry { index, term: 1, payload }];
+            view.check(&records).expect("the entries follow each other");
+            view.apply(&records, index + 1);
+        }
+        view.evict(0);
+        assert_eq!(view.low(), 0, "nothing is durable");
+        view.evict(1);
+        assert_eq!(view.low(), 1, "the first is");
+        view.evict(4);
+        assert_eq!(view.low(), 2, "two fit into the limit");
+        assert_eq!(view.first_last(), Some((0, 3)));
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use store_wal::disk::{Fault, MemoryDisk};
-use store_wal::{Bytes, Environment, Log, OpenError, Options, Record, Recovered, Writing};
+use store_wal::{Bytes, Environment, Log, OpenError, Options, QUEUE_BYTES_MAX, Record, Recovered, Writing};
 
 const SEGMENT_BYTES: u64 = 32 * 1024;
 
@@ -330,4 +330,54 @@ fn a_group_of_appends_takes_one_write() {
     assert!(log.write_queued());
     assert_eq!(disk.operations() - before, 1);
     assert!(!log.write_queued());
+}
+
+#[test]
+fn a_torn_tail_is_reported_once() {
+    for seed in 0..64 {
+        let disk = MemoryDisk::new(seed);
+        let (log, _) = open(&disk).unwrap();
+        for index in 0..3 {
+            let payload = Bytes::from(vec![7; 8000]);
+            if index == 2 {
+                disk.inject(disk.operations() + 1, Fault::Crash);
+            }
+            log.append(vec![Record::Entry { index, term: 1, payload }], |_| ());
+            log.write_queued();
+        }
+        let rebooted = disk.reboot(seed);
+        let (_running, recovered) = open(&rebooted).unwrap();
+        if recovered.statistics.torn_tail.is_some() {
+            assert_eq!(recovered.last, Some((1, 1)));
+            let (_, again) = open(&rebooted.image(0)).unwrap();
+            assert_eq!(again.statistics.torn_tail, None, "seed {seed}");
+            return;
+        }
+    }
+    panic!("no seed tore the last write");
+}
+
+#[test]
+fn more_than_the_queue_holds_passes_through_it() {
+    let environment = Environment { disk: Arc::new(MemoryDisk::new(1)), ..Environment::default() };
+    let options = Options { segment_bytes: 1 << 20, ..Options::new("/wal") };
+    let (log, _) = Log::open_with(options, environment).unwrap();
+    let (sender, receiver) = std::sync::mpsc::sync_channel(100);
+    let payload = Bytes::from(vec![7; QUEUE_BYTES_MAX / 4]);
+    for index in 0..9 {
+        let (sender, payload) = (sender.clone(), payload.clone());
+        let log = log.clone();
+        // On a thread of its own: a queue that never empties must fail the test, not hang it.
+        let append = std::thread::spawn(move || {
+            log.append(vec![Record::Entry { index, term: 1, payload }], move |result| sender.send(result).unwrap());
+        });
+        let begun = std::time::Instant::now();
+        while !append.is_finished() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "append {index} blocks for ever");
+            std::thread::yield_now();
+        }
+    }
+    for _ in 0..9 {
+        receiver.recv_timeout(std::time::Duration::from_secs(60)).unwrap().unwrap();
+    }
 }

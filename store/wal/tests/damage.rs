@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
-use store_wal::format::{BLOCK_BYTES, SegmentHeader};
+use store_wal::format::{BATCH_HEADER_BYTES, BLOCK_BYTES, SegmentHeader};
 use store_wal::recovery::table::{Decision, ROWS};
 use store_wal::{Bytes, Damage, Log, OpenError, Options, Record, Recovered};
 
@@ -76,6 +76,9 @@ const CASES: &[Case] = &[
         expected: Decision::Cut, at: (2, 2), entries: 7 },
     Case { name: "batch header lost, rest of the batch there", appends: 8,
         damage: |dir| { strip_mark(dir, 2, 3); overwrite(dir, 2, 2 * BLOCK_BYTES as u64, &[0; 512]); overwrite(dir, 2, 2 * BLOCK_BYTES as u64 + 600, &[9; 50]) },
+        expected: Decision::Cut, at: (2, 2), entries: 7 },
+    Case { name: "header of one write over the records of another", appends: 8,
+        damage: |dir| { strip_mark(dir, 2, 3); copy_records(dir, 2, 1, 2) },
         expected: Decision::Cut, at: (2, 2), entries: 7 },
     Case { name: "rotation cut short before the seal", appends: 3, damage: |dir| { strip_mark(dir, 1, 4); begin_next(dir, 4) },
         expected: Decision::EndAndUnrotate, at: (0, 0), entries: 3 },
@@ -236,6 +239,16 @@ fn strip_mark(dir: &Path, sequence: u64, block: usize) {
 
 fn copy_block(dir: &Path, sequence: u64, from: usize, to: usize) {
     edit(dir, sequence, |bytes| bytes.copy_within(from * BLOCK_BYTES..(from + 1) * BLOCK_BYTES, to * BLOCK_BYTES));
+}
+
+/// Copies what follows the batch header.
+fn copy_records(dir: &Path, sequence: u64, from: usize, to: usize) {
+    edit(dir, sequence, |bytes| {
+        bytes.copy_within(
+            from * BLOCK_BYTES + BATCH_HEADER_BYTES..(from + 1) * BLOCK_BYTES,
+            to * BLOCK_BYTES + BATCH_HEADER_BYTES,
+        );
+    });
 }
 
 fn shorten(dir: &Path, sequence: u64, bytes: u64) {
