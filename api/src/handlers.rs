@@ -210,3 +210,6 @@ fn page_not_found() -> Response<Body> {
 fn method_not_allowed() -> Response<Body> {
     respond::text(StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed")
 }
+
+#[cfg(test)]
+mod tests;

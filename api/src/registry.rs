@@ -44,6 +44,8 @@ pub struct Registry {
     authorizer: Arc<Authorizer>,
     addresses: Addresses,
     node_ports: NodePorts,
+    /// Makes a name of a base; random but in tests of collisions.
+    name_generator: fn(&str) -> String,
 }
 
 impl Registry {
@@ -59,7 +61,14 @@ impl Registry {
             authorizer,
             addresses: Addresses::new(storage, settings.service_cidr),
             node_ports: NodePorts::new(storage, settings.node_ports.clone()),
+            name_generator: metadata::generate_name,
         }
+    }
+
+    /// The same with another generator of names.
+    #[cfg(test)]
+    pub(crate) fn with_name_generator(self, name_generator: fn(&str) -> String) -> Self {
+        Self { name_generator, ..self }
     }
 
     /// The table.

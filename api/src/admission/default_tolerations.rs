@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn a_pod_tolerates_a_lost_node_for_five_minutes_unless_it_says_otherwise() {
-        let mut pod = json!({"spec": {"tolerations": [{"key": TAINTS[0], "operator": "Exists", "effect": "NoExecute"}]}});
+        let mut pod =
+            json!({"spec": {"tolerations": [{"key": TAINTS[0], "operator": "Exists", "effect": "NoExecute"}]}});
         set(&mut pod);
         let tolerations = pod["spec"]["tolerations"].as_array().expect("a list");
         assert_eq!(tolerations.len(), 2);

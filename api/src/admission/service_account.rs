@@ -72,7 +72,9 @@ fn check_mirror(kind: &Kind, pod: &Value) -> Result<(), Status> {
         return refuse("a mirror pod may not reference service accounts");
     }
     let projects_token = value::items_at(pod, &["spec", "volumes"]).iter().any(|volume| {
-        value::items_at(volume, &["projected", "sources"]).iter().any(|source| source.get("serviceAccountToken").is_some())
+        value::items_at(volume, &["projected", "sources"])
+            .iter()
+            .any(|source| source.get("serviceAccountToken").is_some())
     });
     if projects_token {
         return refuse("a mirror pod may not use ServiceAccountToken volume projections");
@@ -85,9 +87,9 @@ fn mount_token(pod: &mut Value) {
         let name = volume["name"].as_str()?;
         name.starts_with("kube-api-access-").then(|| name.to_owned())
     });
-    let needed = ["containers", "initContainers"].iter().any(|list| {
-        value::items_at(pod, &["spec", list]).iter().any(|container| !has_mount(container))
-    });
+    let needed = ["containers", "initContainers"]
+        .iter()
+        .any(|list| value::items_at(pod, &["spec", list]).iter().any(|container| !has_mount(container)));
     if !needed {
         return;
     }

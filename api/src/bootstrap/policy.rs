@@ -185,8 +185,11 @@ mod tests {
     #[test]
     fn controllers_get_a_role_and_a_binding_to_their_service_account() {
         let binding = find("clusterrolebindings", "system:controller:deployment-controller");
-        assert_eq!(binding["subjects"][0], json!({"kind": "ServiceAccount", "name": "deployment-controller",
-            "namespace": "kube-system"}));
+        assert_eq!(
+            binding["subjects"][0],
+            json!({"kind": "ServiceAccount", "name": "deployment-controller",
+            "namespace": "kube-system"})
+        );
         let role = find("clusterroles", "system:controller:deployment-controller");
         assert_eq!(role["rules"][0]["verbs"], json!(["get", "list", "update", "watch"]));
     }

@@ -21,9 +21,7 @@ pub(super) async fn write(bootstrap: &Bootstrap<'_>) -> Result<(), Status> {
         if meta::annotation(&existing, AUTOUPDATE) == Some("false") || complete(&existing, &default.object).is_none() {
             continue;
         }
-        let change = |current: &Value| {
-            Ok(complete(current, &default.object).unwrap_or_else(|| current.clone()))
-        };
+        let change = |current: &Value| Ok(complete(current, &default.object).unwrap_or_else(|| current.clone()));
         bootstrap.registry.update(kind, &bootstrap.cx(&namespace), &name, Part::Main, change).await?;
     }
     Ok(())

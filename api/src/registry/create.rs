@@ -45,7 +45,7 @@ impl Registry {
         metadata::fill_for_create(object, cx.now);
         let generated = meta::name(object).is_empty() && !meta::generate_name(object).is_empty();
         if generated {
-            let name = metadata::generate_name(meta::generate_name(object));
+            let name = (self.name_generator)(meta::generate_name(object));
             meta::set_name(object, &name);
         }
         strategy.default(object);
@@ -67,7 +67,13 @@ impl Registry {
         Ok((claims, generated))
     }
 
-    async fn store_new(&self, kind: &Kind, cx: &Cx<'_>, object: &mut Value, generated: bool) -> Result<Written, Status> {
+    async fn store_new(
+        &self,
+        kind: &Kind,
+        cx: &Cx<'_>,
+        object: &mut Value,
+        generated: bool,
+    ) -> Result<Written, Status> {
         let store = kind.store()?;
         let ttl = kind.ttl();
         let mut attempt = 1;
@@ -75,7 +81,9 @@ impl Registry {
             let name = meta::name(object).to_owned();
             if cx.dry_run {
                 return match store.get(kind.scope(cx.namespace), &name, api_storage::ReadRevision::Consistent).await {
-                    Err(StorageError::NotFound { .. }) => Ok(Written { created: true, ..Written::imagined(object.clone()) }),
+                    Err(StorageError::NotFound { .. }) => {
+                        Ok(Written { created: true, ..Written::imagined(object.clone()) })
+                    }
                     Err(error) => Err(kind.status(&error, &name)),
                     Ok(_) => Err(Status::already_exists(kind.resource(), &name)),
                 };
@@ -86,7 +94,7 @@ impl Registry {
                 Ok(stored) => return Ok(Written::stored(stored, true)),
                 Err(StorageError::AlreadyExists { .. }) if generated && attempt < GENERATED_NAME_ATTEMPTS_MAX => {
                     attempt += 1;
-                    let name = metadata::generate_name(meta::generate_name(object));
+                    let name = (self.name_generator)(meta::generate_name(object));
                     meta::set_name(object, &name);
                 }
                 Err(StorageError::AlreadyExists { .. }) if generated => {

@@ -39,7 +39,13 @@ impl Registry {
     ///
     /// # Errors
     /// Every refusal as the Status that upstream answers.
-    pub async fn delete(&self, kind: &Kind, cx: &Cx<'_>, name: &str, options: &DeleteOptions) -> Result<Deleted, Status> {
+    pub async fn delete(
+        &self,
+        kind: &Kind,
+        cx: &Cx<'_>,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
         admission::delete(kind, name)?;
         let store = kind.store()?;
         if cx.dry_run {
@@ -47,21 +53,27 @@ impl Registry {
         }
         let mut pending = false;
         let result = store
-            .guaranteed_update(kind.scope(cx.namespace), name, &Preconditions::default(), kind.ttl(), |stored: &Arc<Stored>, old| {
-                check_preconditions(kind, stored, options)?;
-                pending = true;
-                Ok(match decide(kind, cx, options, old) {
-                    Decision::Delete => {
-                        pending = false;
-                        Change::Delete
-                    }
-                    Decision::Mark(value) => {
-                        let fields = kind.strategy.fields(&value);
-                        Change::Write { value, fields }
-                    }
-                    Decision::AlreadyPending => Change::Nothing,
-                })
-            })
+            .guaranteed_update(
+                kind.scope(cx.namespace),
+                name,
+                &Preconditions::default(),
+                kind.ttl(),
+                |stored: &Arc<Stored>, old| {
+                    check_preconditions(kind, stored, options)?;
+                    pending = true;
+                    Ok(match decide(kind, cx, options, old) {
+                        Decision::Delete => {
+                            pending = false;
+                            Change::Delete
+                        }
+                        Decision::Mark(value) => {
+                            let fields = kind.strategy.fields(&value);
+                            Change::Write { value, fields }
+                        }
+                        Decision::AlreadyPending => Change::Nothing,
+                    })
+                },
+            )
             .await;
         let updated = result.map_err(|error| refusal(kind, name, error))?;
         if updated.outcome != Outcome::Deleted {

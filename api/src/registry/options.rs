@@ -179,10 +179,12 @@ mod tests {
     // proves: AM-04
     #[test]
     fn delete_options_come_from_query_or_body() {
-        let query = DeleteOptions::from_query(Query::new("gracePeriodSeconds=-5&propagationPolicy=Orphan")).expect("fine");
+        let query =
+            DeleteOptions::from_query(Query::new("gracePeriodSeconds=-5&propagationPolicy=Orphan")).expect("fine");
         assert_eq!(query.grace_period_seconds, Some(1));
         assert_eq!(query.propagation, Some(Propagation::Orphan));
-        let body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "u"}, "dryRun": ["All"]});
+        let body =
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "u"}, "dryRun": ["All"]});
         let body = DeleteOptions::from_body(&body).expect("fine");
         assert_eq!((body.uid.as_deref(), body.dry_run), (Some("u"), true));
         let both = json!({"orphanDependents": true, "propagationPolicy": "Orphan"});

@@ -81,15 +81,19 @@ impl Registry {
         if !errors.is_empty() {
             return Err(Status::invalid(BINDING, name, &errors));
         }
-        let conflict =
-            |why: String| Status::conflict(api_machinery::gvk::GroupResource { group: "", resource: "pods/binding" }, name, why);
+        let conflict = |why: String| {
+            Status::conflict(api_machinery::gvk::GroupResource { group: "", resource: "pods/binding" }, name, why)
+        };
         let written = self.update(kind, cx, name, Part::Exact, |pod| {
             if meta::deletion_timestamp(pod).is_some() {
                 return Err(conflict(format!("pod {name} is being deleted, cannot be assigned to a host")));
             }
             let bound = value::str_or_empty(pod, &["spec", "nodeName"]);
             if !bound.is_empty() {
-                return Err(conflict(format!("pod {name} is already assigned to node {}", api_machinery::gotext::quote(bound))));
+                return Err(conflict(format!(
+                    "pod {name} is already assigned to node {}",
+                    api_machinery::gotext::quote(bound)
+                )));
             }
             if !value::items_at(pod, &["spec", "schedulingGates"]).is_empty() {
                 return Err(conflict(format!("pod {name} has non-empty .spec.schedulingGates")));

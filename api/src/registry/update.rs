@@ -60,15 +60,21 @@ impl Registry {
         let mut warnings = Vec::new();
         let mut imagined = None;
         let result = store
-            .guaranteed_update(kind.scope(cx.namespace), name, &Preconditions::default(), kind.ttl(), |_, old: Value| {
-                let next = next(kind, cx, name, part, change(&old)?, &old)?;
-                warnings = next.warnings;
-                if cx.dry_run {
-                    imagined = Some(next.value);
-                    return Ok(Change::Nothing);
-                }
-                Ok(write(kind, next.value, next.delete))
-            })
+            .guaranteed_update(
+                kind.scope(cx.namespace),
+                name,
+                &Preconditions::default(),
+                kind.ttl(),
+                |_, old: Value| {
+                    let next = next(kind, cx, name, part, change(&old)?, &old)?;
+                    warnings = next.warnings;
+                    if cx.dry_run {
+                        imagined = Some(next.value);
+                        return Ok(Change::Nothing);
+                    }
+                    Ok(write(kind, next.value, next.delete))
+                },
+            )
             .await;
         let updated = result.map_err(|error| refusal(kind, name, error))?;
         if let Some(value) = imagined {

@@ -62,7 +62,12 @@ impl Addresses {
     ///
     /// # Errors
     /// See [`AddressError`].
-    pub async fn claim(&self, address: IpAddr, owner: &str, dry_run: bool) -> Result<Option<Box<dyn Claim>>, AddressError> {
+    pub async fn claim(
+        &self,
+        address: IpAddr,
+        owner: &str,
+        dry_run: bool,
+    ) -> Result<Option<Box<dyn Claim>>, AddressError> {
         if !self.is_usable(address) {
             return Err(AddressError::OutOfRange { address, cidr: self.cidr });
         }
@@ -70,14 +75,22 @@ impl Addresses {
         if dry_run {
             return if self.claims.is_taken(&name).await? { Err(AddressError::Taken) } else { Ok(None) };
         }
-        if self.claims.take(&name, owner).await? { Ok(Some(Held::taken(&self.claims, name))) } else { Err(AddressError::Taken) }
+        if self.claims.take(&name, owner).await? {
+            Ok(Some(Held::taken(&self.claims, name)))
+        } else {
+            Err(AddressError::Taken)
+        }
     }
 
     /// Claims any free address.
     ///
     /// # Errors
     /// See [`AddressError`].
-    pub async fn claim_any(&self, owner: &str, dry_run: bool) -> Result<(IpAddr, Option<Box<dyn Claim>>), AddressError> {
+    pub async fn claim_any(
+        &self,
+        owner: &str,
+        dry_run: bool,
+    ) -> Result<(IpAddr, Option<Box<dyn Claim>>), AddressError> {
         let size = self.size();
         let low = (size / 16).clamp(STATIC_BAND.0, STATIC_BAND.1).min(size);
         let dynamic = if low + 1 < size { low + 1 } else { 1 };

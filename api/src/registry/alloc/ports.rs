@@ -59,7 +59,11 @@ impl NodePorts {
         if dry_run {
             return if self.claims.is_taken(&name).await? { Err(PortError::Taken) } else { Ok(None) };
         }
-        if self.claims.take(&name, owner).await? { Ok(Some(Held::taken(&self.claims, name))) } else { Err(PortError::Taken) }
+        if self.claims.take(&name, owner).await? {
+            Ok(Some(Held::taken(&self.claims, name)))
+        } else {
+            Err(PortError::Taken)
+        }
     }
 
     /// Claims any free port.

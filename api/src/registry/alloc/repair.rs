@@ -27,16 +27,23 @@ impl Repair {
         for stored in services.store()?.list(ListOptions::default()).await.map_err(fail)?.items {
             let service = stored.decode().map_err(fail)?;
             needed.extend(
-                value::items_at(&service, &["spec", "clusterIPs"]).iter().filter_map(|ip| ip.as_str()).map(str::to_owned),
+                value::items_at(&service, &["spec", "clusterIPs"])
+                    .iter()
+                    .filter_map(|ip| ip.as_str())
+                    .map(str::to_owned),
             );
-            needed.extend(value::items_at(&service, &["spec", "ports"]).iter().map(|port| port["nodePort"].to_string()));
-            needed.insert(value::get(&service, &["spec", "healthCheckNodePort"]).map(ToString::to_string).unwrap_or_default());
+            needed
+                .extend(value::items_at(&service, &["spec", "ports"]).iter().map(|port| port["nodePort"].to_string()));
+            needed.insert(
+                value::get(&service, &["spec", "healthCheckNodePort"]).map(ToString::to_string).unwrap_or_default(),
+            );
         }
         let unowned: HashSet<String> =
             addresses.iter().chain(&ports).filter(|name| !needed.contains(*name)).cloned().collect();
         let mut dropped = 0;
         for name in unowned.intersection(&self.suspects) {
-            let claims = if ports.contains(name) { registry.node_ports().claims() } else { registry.addresses().claims() };
+            let claims =
+                if ports.contains(name) { registry.node_ports().claims() } else { registry.addresses().claims() };
             claims.give_back(name).await.map_err(fail)?;
             dropped += 1;
         }

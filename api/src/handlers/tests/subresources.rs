@@ -1,0 +1,129 @@
+//! status, scale, binding, token, log, reviews.
+
+use super::{Server, deployment, pod};
+use serde_json::json;
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+// proves: AM-35
+#[tokio::test]
+async fn the_status_is_written_apart_from_the_rest() {
+    let server = Server::start().await;
+    let path = format!("{DEPLOYMENTS}/d");
+    let mut object = server.post(DEPLOYMENTS, &deployment("d")).await.expect(201);
+    object["status"] = json!({"replicas": 2, "observedGeneration": 1});
+    object["spec"]["replicas"] = 9.into();
+    let updated = server.put(&format!("{path}/status"), &object).await.expect(200);
+    assert_eq!((&updated["status"]["replicas"], &updated["spec"]["replicas"]), (&json!(2), &json!(2)));
+    assert_eq!(updated["metadata"]["generation"], 1);
+    let patch = json!({"status": {"replicas": 4}});
+    let patched = server.patch(&format!("{path}/status"), "merge-patch", &patch).await.expect(200);
+    assert_eq!(patched["status"]["replicas"], 4);
+    assert_eq!(server.get(&format!("{path}/status")).await.expect(200), patched);
+    let main = server.patch(&path, "merge-patch", &json!({"status": {"replicas": 7}})).await.expect(200);
+    assert_eq!(main["status"]["replicas"], 4);
+}
+
+// proves: AM-35
+#[tokio::test]
+async fn scale_reads_and_changes_the_replicas() {
+    let server = Server::start().await;
+    let path = format!("{DEPLOYMENTS}/d/scale");
+    server.post(DEPLOYMENTS, &deployment("d")).await.expect(201);
+    let mut scale = server.get(&path).await.expect(200);
+    assert_eq!((&scale["kind"], &scale["apiVersion"]), (&json!("Scale"), &json!("autoscaling/v1")));
+    assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(2), &json!("a=b")));
+    let stale = scale.clone();
+    scale["spec"]["replicas"] = 5.into();
+    assert_eq!(server.put(&path, &scale).await.expect(200)["spec"]["replicas"], 5);
+    assert_eq!(server.put(&path, &stale).await.code, 409);
+    let patched = server.patch(&path, "merge-patch", &json!({"spec": {"replicas": 6}})).await.expect(200);
+    assert_eq!(patched["spec"]["replicas"], 6);
+    let object = server.get(&format!("{DEPLOYMENTS}/d")).await.expect(200);
+    assert_eq!((&object["spec"]["replicas"], &object["metadata"]["generation"]), (&json!(6), &json!(3)));
+    let negative = server.patch(&path, "merge-patch", &json!({"spec": {"replicas": -1}})).await;
+    assert_eq!(
+        negative.refusal().2,
+        "Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"
+    );
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("p")).await.expect(201);
+    let binding = json!({"kind": "Binding", "apiVersion": "v1", "metadata": {"name": "p"},
+        "target": {"kind": "Node", "apiVersion": "v1", "name": "n"}});
+    let path = format!("{PODS}/p/binding");
+    assert_eq!(server.post(&path, &binding).await.expect(201)["status"], "Success");
+    let bound = server.get(&format!("{PODS}/p")).await.expect(200);
+    assert_eq!(bound["spec"]["nodeName"], "n");
+    assert_eq!(bound["status"]["conditions"][0]["type"], "PodScheduled");
+    let message = "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node \"n\"";
+    assert_eq!(server.post(&path, &binding).await.refusal(), (409, "Conflict".into(), message.into()));
+}
+
+// proves: SE-04
+#[tokio::test]
+async fn a_token_is_issued_and_recognized_until_its_pod_is_gone() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("p")).await.expect(201);
+    let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    let request = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {
+        "expirationSeconds": 600, "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "p"}}});
+    let issued = server.post(path, &request).await.expect(201);
+    assert!(issued["status"]["expirationTimestamp"].is_string());
+    let review = json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
+        "spec": {"token": issued["status"]["token"]}});
+    let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let answer = server.post(reviews, &review).await.expect(201);
+    assert_eq!(answer["status"]["authenticated"], true, "{answer}");
+    assert_eq!(answer["status"]["user"]["username"], "system:serviceaccount:default:default");
+    assert_eq!(answer["status"]["user"]["extra"]["authentication.kubernetes.io/pod-name"], json!(["p"]));
+    server.delete(&format!("{PODS}/p")).await.expect(200);
+    let answer = server.post(reviews, &review).await.expect(201);
+    assert_ne!(answer["status"]["authenticated"], true, "{answer}");
+
+    let short = json!({"spec": {"expirationSeconds": 60}});
+    assert!(server.post(path, &short).await.refusal().2.contains("may not specify a duration less than 10 minutes"));
+    let config_map = json!({"spec": {"boundObjectRef": {"kind": "ConfigMap", "apiVersion": "v1", "name": "x"}}});
+    let message = "cannot bind token to object of type /v1, Kind=ConfigMap";
+    assert_eq!(server.post(path, &config_map).await.refusal().2, message);
+}
+
+#[tokio::test]
+async fn logs_are_refused_with_upstreams_texts() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("p")).await.expect(201);
+    assert_eq!(server.get(&format!("{PODS}/p/log")).await.code, 204);
+    let message = "container x is not valid for pod p";
+    assert_eq!(server.get(&format!("{PODS}/p/log?container=x")).await.refusal().2, message);
+    let message = "PodLogOptions \"p\" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0";
+    assert_eq!(server.get(&format!("{PODS}/p/log?tailLines=-1")).await.refusal().2, message);
+    assert_eq!(server.get(&format!("{PODS}/none/log")).await.code, 404);
+}
+
+// proves: SE-13
+#[tokio::test]
+async fn reviews_are_answered_and_not_stored() {
+    let server = Server::start().await;
+    let authorization = "/apis/authorization.k8s.io/v1";
+    let of = |kind: &str, spec: serde_json::Value| json!({"kind": kind, "apiVersion": "authorization.k8s.io/v1", "spec": spec});
+    let attributes = json!({"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "default"}});
+    let own = of("SelfSubjectAccessReview", attributes.clone());
+    let answer = server.post(&format!("{authorization}/selfsubjectaccessreviews"), &own).await.expect(201);
+    assert_eq!(answer["status"]["allowed"], true);
+    let mut other = of("SubjectAccessReview", attributes.clone());
+    other["spec"]["user"] = "nobody".into();
+    let answer = server.post(&format!("{authorization}/subjectaccessreviews"), &other).await.expect(201);
+    assert_eq!(answer["status"]["allowed"], false);
+    let mut local = of("LocalSubjectAccessReview", attributes);
+    local["spec"]["user"] = "nobody".into();
+    local["metadata"]["namespace"] = "kube-system".into();
+    let path = format!("{authorization}/namespaces/kube-system/localsubjectaccessreviews");
+    assert_eq!(server.post(&path, &local).await.code / 100, 4);
+    let whoami = json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"});
+    let answer = server.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &whoami).await.expect(201);
+    assert_eq!(answer["status"]["userInfo"]["username"], "tester");
+}
