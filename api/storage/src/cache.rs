@@ -34,8 +34,11 @@ use window::{Ahead, Cursor, Taken, Window};
 
 /// Longest wait for a revision; upstream's `blockTimeout`.
 pub(crate) const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
-/// A lost progress request is repeated after this time.
-const PROGRESS_RETRY: Duration = Duration::from_millis(100);
+/// A progress request that did not lead far enough is repeated after this time: a mark may lie just below a revision
+/// that was confirmed while the store was still announcing it. Doubles up to [`PROGRESS_RETRY_MAX`].
+const PROGRESS_RETRY_MIN: Duration = Duration::from_millis(1);
+/// Longest pause between progress requests.
+const PROGRESS_RETRY_MAX: Duration = Duration::from_millis(100);
 
 type ProgressRequester = Arc<dyn Fn() + Send + Sync>;
 
@@ -76,12 +79,13 @@ pub(crate) struct Subscription {
 
 impl Cache {
     pub(crate) fn new(resource: Arc<Resource>) -> Arc<Self> {
+        let fields = resource.indexed_fields;
         let inner = Inner {
             epoch: 0,
             revision: 0,
             last_change: 0,
-            objects: Objects::new(resource.indexed_fields),
-            window: Window::new(0, resource.indexed_fields),
+            objects: Objects::new(fields),
+            window: Window::new(0, fields),
         };
         Arc::new(Self {
             prefix_bytes: resource.prefix().len(),
@@ -116,9 +120,11 @@ impl Cache {
         }
         let started = Instant::now();
         let deadline = started + FRESHNESS_WAIT;
+        let mut pause = PROGRESS_RETRY_MIN;
         loop {
             self.request_progress();
-            let retry = deadline.min(Instant::now() + PROGRESS_RETRY);
+            let retry = deadline.min(Instant::now() + pause);
+            pause = (pause * 2).min(PROGRESS_RETRY_MAX);
             if let Ok(Ok(_)) = timeout_at(retry, current.wait_for(|current| *current >= revision)).await {
                 self.metrics.read_wait_seconds.observe(started.elapsed().as_secs_f64());
                 return Ok(());
@@ -190,12 +196,7 @@ impl Cache {
         let mut wakers = Vec::new();
         {
             let mut inner = self.inner.lock();
-            inner.window.take_all_wakers(&mut wakers);
-            inner.epoch += 1;
-            inner.revision = revision;
-            inner.last_change = revision;
-            inner.window = Window::new(revision, self.resource.indexed_fields);
-            inner.objects = Objects::new(self.resource.indexed_fields);
+            inner.restart(revision, self.resource.indexed_fields, &mut wakers);
             for object in objects {
                 inner.objects.put(object);
             }
@@ -204,10 +205,13 @@ impl Cache {
         self.publish(revision, wakers);
     }
 
-    /// The feed has lost the store and its place in it: readers go to the store themselves until [`Self::fill`].
+    /// The feed has lost the store and its place in it: until [`Self::fill`], readers go to the store themselves, and
+    /// so do watchers, who learn there whether they can go on.
     pub(crate) fn suspend(&self) {
         self.disconnect();
-        self.revision.send_replace(0);
+        let mut wakers = Vec::new();
+        self.inner.lock().restart(0, self.resource.indexed_fields, &mut wakers);
+        self.publish(0, wakers);
     }
 
     /// The feed has lost the store for now.
@@ -304,6 +308,18 @@ impl Decoded {
 }
 
 impl Inner {
+    /// Begins anew, empty at `revision`; cursors of before are void.
+    fn restart(&mut self, revision: i64, indexed_fields: &'static [&'static str], wakers: &mut Vec<Waker>) {
+        self.window.take_all_wakers(wakers);
+        *self = Self {
+            epoch: self.epoch + 1,
+            revision,
+            last_change: revision,
+            objects: Objects::new(indexed_fields),
+            window: Window::new(revision, indexed_fields),
+        };
+    }
+
     fn snapshot(&self, topic: &TopicKey) -> Snapshot {
         let objects = match topic {
             TopicKey::Field(index, value) => self.objects.with_field(*index, value),

@@ -34,6 +34,8 @@ use timer::{Due, Timer};
 
 /// Items that one call of [`Watch::poll_batch`] returns, roughly: whole revisions are never split.
 const BATCH_ITEMS_MAX: usize = 64;
+/// Steps in a row that bring no item, as when a selector passes over a long history; then other tasks get their turn.
+const FRUITLESS_STEPS_MAX: usize = 64;
 
 /// An open watch. Dropping it ends it.
 pub struct Watch {
@@ -116,15 +118,16 @@ impl Watch {
                 return Poll::Ready(items.len() > before);
             }
         }
-        loop {
+        for _ in 0..FRUITLESS_STEPS_MAX {
             match self.step(context, items) {
-                // Poll once more for what is ready, or for the waker, only if nothing was found.
                 Poll::Ready(true) if items.len() == before => {}
                 Poll::Ready(true) => return Poll::Ready(true),
                 Poll::Ready(false) => return Poll::Ready(items.len() > before),
                 Poll::Pending => return Poll::Pending,
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// One step of the state machine: `true` is progress, `false` is the end.

@@ -1,4 +1,5 @@
 //! One exam for the store itself and for the watch cache: what holds for one must hold for the other.
+#![allow(clippy::unwrap_used, reason = "an error fails the test")]
 
 #[path = "conformance/list.rs"]
 mod list;

@@ -1,4 +1,5 @@
 //! Reading a stored object never parses it: alone in its process, because the decode counter is the process's.
+#![allow(clippy::unwrap_used, reason = "an error fails the test")]
 
 #[path = "conformance/support.rs"]
 mod support;

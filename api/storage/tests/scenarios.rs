@@ -1,4 +1,5 @@
 //! What happens to the cache and its watchers when they stall, when the store goes away, and under load.
+#![allow(clippy::unwrap_used, reason = "an error fails the test")]
 
 #[path = "scenarios/feed.rs"]
 mod feed;

@@ -120,13 +120,30 @@ impl ResourceStore {
     ) -> Result<Arc<Stored>, UpdateError<E>> {
         let key = self.resource.key(namespace, name)?;
         let not_found = || StorageError::NotFound { key: self.resource.display_key(namespace, name) };
-        let mut current = self.get_consistent(&key).await?.ok_or_else(not_found)?;
+        let cached = self.running_cache().and_then(|cache| cache.get(&key));
+        let mut fresh = cached.is_none();
+        let mut current = match cached {
+            Some(cached) => cached,
+            None => self.get_from_store(&key).await?.0.ok_or_else(not_found)?,
+        };
         for _ in 0..ATTEMPTS_MAX {
-            self.check(&current, namespace, name, preconditions)?;
-            validate(&current).map_err(UpdateError::Refused)?;
+            let checked = self.check(&current, namespace, name, preconditions).map_err(UpdateError::Storage);
+            match checked.and_then(|()| validate(&current).map_err(UpdateError::Refused)) {
+                Ok(()) => {}
+                // What an old state refuses may be right for the current one.
+                Err(_) if !fresh => {
+                    current = self.get_consistent(&key).await?.ok_or_else(not_found)?;
+                    fresh = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             match delete_if(&*self.hub.store, &key, current.resource_version()).await? {
                 Conditional::Done(revision) => return Ok(current.at_revision(revision)),
-                Conditional::Lost(found) => current = self.found(found)?.ok_or_else(not_found)?,
+                Conditional::Lost(found) => {
+                    current = self.found(found)?.ok_or_else(not_found)?;
+                    fresh = true;
+                }
             }
         }
         let key = self.resource.display_key(namespace, name);

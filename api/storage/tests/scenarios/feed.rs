@@ -81,6 +81,22 @@ async fn a_watch_is_refused_while_the_cache_cannot_be_filled() {
     assert!(next_text(&mut watch).await.starts_with("ADDED a@"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_meets_a_damaged_value_is_told_and_ends() {
+    for fixture in Fixture::both() {
+        let mut watch = fixture.watch(WatchStart::Unset).await;
+        let created = fixture.create("a").await.resource_version();
+        let key = bytes::Bytes::from_static(b"/registry/pods/default/damaged");
+        let value = bytes::Bytes::from_static(b"{}");
+        let put = store_types::etcdserverpb::PutRequest { key, value, ..Default::default() };
+        store_client::Store::put(&*fixture.flaky, put).await.unwrap();
+        assert_eq!(next_text(&mut watch).await, format!("ADDED a@{created}"));
+        let text = next_text(&mut watch).await;
+        assert!(text.contains("500") && text.contains("/registry/pods/default/damaged"), "{text}");
+        assert!(watch.next().await.is_none());
+    }
+}
+
 #[tokio::test]
 async fn a_cached_object_is_read_without_its_value() {
     let fixture = Fixture::cached();
