@@ -19,6 +19,6 @@ mod handle;
 mod hub;
 
 pub(crate) use changes::Changes;
-pub(crate) use cursor::{Cursor, Selected, Step};
+pub(crate) use cursor::{Cursor, Selected, Step, refusal};
 pub(crate) use handle::open;
 pub(crate) use hub::{Group, Hub};

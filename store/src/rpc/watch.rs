@@ -20,7 +20,7 @@ use super::proto::watch_server;
 use super::services::{Services, requires_leader};
 use super::status::status;
 use crate::client::LocalStore;
-use crate::watch::{Cursor, Group, Selected, Step};
+use crate::watch::{Cursor, Group, Selected, Step, refusal};
 
 /// Watches of one stream. A further one is refused as cancelled.
 const WATCHES_MAX: usize = 100_000;
@@ -182,6 +182,9 @@ impl Session {
         }
         if create.watch_id < 0 || self.watches.contains_key(&create.watch_id) && create.watch_id != 0 {
             return refused(self, "mvcc: duplicate watch ID provided on the WatchStream");
+        }
+        if let Some(reason) = refusal(create) {
+            return refused(self, reason);
         }
         let id = match create.watch_id {
             0 => {

@@ -73,6 +73,12 @@ impl Filters {
     }
 }
 
+/// Why a watch as requested cannot be, if so; etcd's text.
+pub(crate) fn refusal(request: &WatchCreateRequest) -> Option<&'static str> {
+    let half_open = !matches!(request.range_end.as_ref(), [] | [0]);
+    (half_open && request.key >= request.range_end).then_some("mvcc: watcher range is empty")
+}
+
 impl Cursor {
     /// A watcher as requested, and the revision of the store at that moment.
     pub(crate) fn open(state: &Arc<State>, request: &WatchCreateRequest, tag: i64, group: &Arc<Group>) -> (Self, i64) {
@@ -108,7 +114,8 @@ impl Cursor {
     /// The first compacted look: a watch that starts below the compacted revision never begins.
     pub(crate) fn compacted_at_start(&self) -> Option<i64> {
         let compacted = self.state.compacted_revision();
-        (self.next < compacted).then_some(compacted)
+        // A negative start is as far in the past as one can ask for.
+        (self.next < compacted.max(1)).then_some(compacted)
     }
 
     /// Looks at the next piece of history.

@@ -10,7 +10,7 @@ use store_types::etcdserverpb::WatchCreateRequest;
 use tokio::time::{Instant, sleep_until};
 
 use super::cursor::Selected;
-use super::{Cursor, Group, Step};
+use super::{Cursor, Group, Step, refusal};
 use crate::state::State;
 
 struct Watching {
@@ -39,7 +39,9 @@ pub(crate) fn open(state: &Arc<State>, request: &WatchCreateRequest) -> WatchHan
         ended: false,
         notify: request.progress_notify.then(|| (Instant::now() + interval, interval)),
     };
-    if let Some(compacted) = watching.cursor.compacted_at_start() {
+    if let Some(reason) = refusal(request) {
+        watching.end(WatchEvent::Canceled { compact_revision: 0, reason: reason.into() });
+    } else if let Some(compacted) = watching.cursor.compacted_at_start() {
         watching.end_compacted(compacted);
     }
     let events = futures::stream::unfold(watching, |mut watching| async move {
