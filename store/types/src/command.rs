@@ -54,3 +54,32 @@ pub enum CommandResponse {
     /// Answer to [`Operation::LeaseCheckpoint`] and [`Operation::Noop`].
     Empty,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pb::request_op::Request;
+
+    #[test]
+    fn commands_survive_the_encoding_of_the_log() {
+        let put = pb::PutRequest { key: "k".into(), value: vec![0, 255].into(), lease: -1, ..Default::default() };
+        let nested = pb::TxnRequest {
+            compare: vec![pb::Compare { key: "k".into(), ..Default::default() }],
+            success: vec![pb::RequestOp { request: Some(Request::RequestPut(put.clone())) }],
+            failure: vec![pb::RequestOp { request: None }],
+        };
+        let success = vec![pb::RequestOp { request: Some(Request::RequestTxn(nested)) }];
+        let txn = pb::TxnRequest { success, ..Default::default() };
+        for operation in [
+            Operation::Put(put),
+            Operation::Txn(txn),
+            Operation::LeaseGrant(pb::LeaseGrantRequest { id: 7, ttl: 60 }),
+            Operation::LeaseCheckpoint(vec![(7, 3)]),
+            Operation::Noop,
+        ] {
+            let command = Command { time_unix_ms: 5, operation };
+            let bytes = bincode::serialize(&command).expect("a command can be encoded");
+            assert_eq!(bincode::deserialize::<Command>(&bytes).expect("and decoded"), command);
+        }
+    }
+}

@@ -56,7 +56,12 @@ impl<'a, V: Values> Write<'a, V> {
 
     /// A put whose lease exists, and whose key does if something of it is to be kept.
     pub(super) fn put(&mut self, request: &pb::PutRequest) -> Result<pb::PutResponse, Fatal<V::Error>> {
-        let before = self.mvcc.live(&request.key).copied();
+        let kept = if request.ignore_lease { self.mvcc.live(&request.key) } else { None };
+        let lease = kept.map_or(request.lease, |mark| mark.lease);
+        let revision = self.next_revision();
+        // One descent of the index for all but `ignore_lease`: it records the put and tells what was there.
+        let (mark, before) = self.mvcc.index.put(&request.key, revision, lease);
+        self.move_lease(&request.key, before.map_or(0, |mark| mark.lease), lease);
         let load = request.prev_kv || request.ignore_value || self.mvcc.load_previous;
         let previous = match before {
             Some(mark) if load => Some(self.value(mark.revision)?),
@@ -66,13 +71,6 @@ impl<'a, V: Values> Write<'a, V> {
             Some(previous) if request.ignore_value => previous.value.clone(),
             _ => request.value.clone(),
         };
-        let lease = match before {
-            Some(mark) if request.ignore_lease => mark.lease,
-            _ => request.lease,
-        };
-        let revision = self.next_revision();
-        let (mark, _) = self.mvcc.index.put(&request.key, revision, lease);
-        self.move_lease(&request.key, before.map_or(0, |mark| mark.lease), lease);
         let kv = KeyValue {
             key: request.key.clone(),
             create_revision: mark.create,
@@ -94,35 +92,30 @@ impl<'a, V: Values> Write<'a, V> {
         let mut prev_kvs = Vec::new();
         let mut deleted = 0;
         if let KeyRange::One(key) = &range {
-            if self.mvcc.live(key).is_some() {
-                deleted = 1;
-                self.delete(key.clone(), request.prev_kv.then_some(&mut prev_kvs))?;
-            }
+            deleted += i64::from(self.delete(key.clone(), request.prev_kv.then_some(&mut prev_kvs))?);
         } else {
             let keys: Vec<Bytes> = self.mvcc.index.live(&range, i64::MAX).map(|(key, _)| key.clone()).collect();
             self.changes.reserve(keys.len());
             for key in keys {
-                deleted += 1;
-                self.delete(key, request.prev_kv.then_some(&mut prev_kvs))?;
+                deleted += i64::from(self.delete(key, request.prev_kv.then_some(&mut prev_kvs))?);
             }
         }
         Ok(pb::DeleteRangeResponse { header: self.header(), deleted, prev_kvs })
     }
 
-    /// Deletes one key that exists; appends its value to `prev_kvs` where that is wanted.
-    pub(super) fn delete(&mut self, key: Bytes, prev_kvs: Option<&mut Vec<KeyValue>>) -> Result<(), Fatal<V::Error>> {
+    /// Deletes one key, if it exists; appends its value to `prev_kvs` where that is wanted.
+    pub(super) fn delete(&mut self, key: Bytes, prev_kvs: Option<&mut Vec<KeyValue>>) -> Result<bool, Fatal<V::Error>> {
         let revision = self.next_revision();
-        let Some(before) = self.mvcc.live(&key).copied() else { return Ok(()) };
-        let previous =
-            if prev_kvs.is_some() || self.mvcc.load_previous { Some(self.value(before.revision)?) } else { None };
-        self.mvcc.index.delete(&key, revision);
+        let Some(before) = self.mvcc.index.delete(&key, revision) else { return Ok(false) };
         self.move_lease(&key, before.lease, 0);
+        let load = prev_kvs.is_some() || self.mvcc.load_previous;
+        let previous = if load { Some(self.value(before.revision)?) } else { None };
         if let (Some(prev_kvs), Some(previous)) = (prev_kvs, &previous) {
             prev_kvs.push(previous.clone());
         }
         let kv = KeyValue { key, mod_revision: revision.main, ..Default::default() };
         self.record(EventType::Delete, kv, Some(before), previous);
-        Ok(())
+        Ok(true)
     }
 
     /// Reads inside a command; sees the changes that the command has made so far.
