@@ -131,4 +131,13 @@ mod tests {
         let outside = Position { revision: 42, start: "/registry/secrets/x".into() };
         assert!(decode(&key, &range(), &encode(&key, &range(), &outside)).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_tokens_are_refused_without_a_panic(token: String, bytes: Vec<u8>) {
+            let key = ContinueKey::new(b"secret");
+            proptest::prop_assert!(decode(&key, &range(), &token).is_err());
+            proptest::prop_assert!(decode(&key, &range(), &URL_SAFE_NO_PAD.encode(bytes)).is_err());
+        }
+    }
 }

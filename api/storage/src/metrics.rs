@@ -117,3 +117,20 @@ impl CacheMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_series_of_a_resource_are_registered_once() {
+        let registry = Registry::new();
+        register(&registry).unwrap();
+        assert!(register(&registry).is_err(), "a second registration is refused");
+        let metrics = CacheMetrics::new(&Resource::new("apps", "v1", "deployments", "Deployment", true));
+        metrics.events_received.inc();
+        let families = registry.gather();
+        assert_eq!(families.len(), 10);
+        assert!(families.iter().any(|family| family.name() == "apiserver_watch_cache_events_received_total"));
+    }
+}

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use store_types::KeyRange;
 
 const ROOT: &str = "/registry/";
+/// Room for a key of usual length; a longer one costs a reallocation.
+const KEY_BYTES_GUESS: usize = 96;
 
 /// A resource as storage sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +96,14 @@ impl Resource {
     }
 
     fn namespace_prefix(&self, namespace: Option<&str>, required: bool) -> Result<String, StorageError> {
-        let mut key = format!("{ROOT}{}/", self.qualified_name());
+        let mut key = String::with_capacity(KEY_BYTES_GUESS);
+        key.push_str(ROOT);
+        key.push_str(&self.resource);
+        if !self.group.is_empty() {
+            key.push('.');
+            key.push_str(&self.group);
+        }
+        key.push('/');
         match (self.namespaced, namespace) {
             (true, Some(namespace)) => {
                 check_segment(namespace).map_err(|problem| match problem {

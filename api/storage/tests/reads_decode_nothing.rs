@@ -9,7 +9,6 @@ use api_storage::{ListOptions, ReadRevision, WatchStart};
 use serde_json::json;
 use support::{Fixture, NAMESPACE, by_label, next};
 
-// proves: AM-24
 #[tokio::test]
 async fn get_list_and_watch_decode_nothing() {
     for fixture in Fixture::both() {

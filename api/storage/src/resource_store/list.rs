@@ -131,7 +131,10 @@ impl ResourceStore {
             ListRevision::Exact(revision) => revision,
             _ => 0,
         };
-        let mut chunk = if query.limit > 0 { query.limit as i64 } else { CHUNK_OBJECTS };
+        let mut chunk = match query.limit {
+            0 => CHUNK_OBJECTS,
+            limit => i64::try_from(limit).unwrap_or(CHUNK_OBJECTS_MAX).min(CHUNK_OBJECTS_MAX),
+        };
         loop {
             let response = match self.hub.store.range(range_request(rest.clone(), chunk, revision)).await {
                 Ok(response) => response,

@@ -33,7 +33,7 @@ impl Opening {
                 tokio::time::sleep(RETRY).await;
             }
             loop {
-                match store.watch(watch_request(range.clone(), revision + 1, true)).await {
+                match store.watch(watch_request(range.clone(), revision.saturating_add(1), true)).await {
                     Ok(handle) => return Ok(handle),
                     Err(error) if error.retryable() && attempts < ATTEMPTS_MAX => attempts += 1,
                     Err(error) => return Err(error.into()),

@@ -221,3 +221,37 @@ async fn an_object_with_a_ttl_vanishes_and_watchers_see_it() {
         assert!(get(&fixture, "a").await.is_err());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_expire_share_a_lease_for_a_minute_or_a_thousand_of_them() {
+    use store_client::Store;
+    let fixture = Fixture::direct();
+    let leases = async || fixture.flaky.lease_leases(Default::default()).await.unwrap().leases.len();
+    let create = async |name: String| {
+        let value = pod(NAMESPACE, &name, "", json!({}));
+        let object = NewObject { value: &value, fields: fields(&value) };
+        fixture.pods.create(Some(NAMESPACE), &name, object, Some(Duration::from_secs(3600))).await.unwrap();
+    };
+    for index in 0..1_000 {
+        create(format!("a{index}")).await;
+    }
+    assert_eq!(leases().await, 1);
+    create("b".into()).await;
+    assert_eq!(leases().await, 2);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    create("c".into()).await;
+    assert_eq!(leases().await, 3);
+}
+
+#[tokio::test]
+async fn absurd_limits_and_revisions_are_answered() {
+    for fixture in Fixture::both() {
+        fixture.create("a").await;
+        let all = ListOptions { limit: usize::MAX, ..Default::default() };
+        assert_eq!(fixture.list(all).await.unwrap().names, ["a"]);
+        let far = ListOptions { revision: api_storage::ListRevision::Exact(i64::MAX), ..Default::default() };
+        assert!(matches!(fixture.list(far).await, Err(StorageError::TooLargeResourceVersion { .. })));
+        let mut watch = fixture.watch(api_storage::WatchStart::From(i64::MAX)).await;
+        crate::support::assert_silent(&mut watch).await;
+    }
+}

@@ -18,7 +18,6 @@ async fn write_a_lot(fixture: &Fixture) -> Vec<i64> {
     revisions
 }
 
-// proves: ST-21
 #[tokio::test]
 async fn a_stalled_watcher_costs_nobody_anything_and_still_gets_everything() {
     let fixture = Fixture::cached();
