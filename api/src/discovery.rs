@@ -10,8 +10,8 @@ mod legacy;
 use crate::http::{Body, respond};
 use crate::registry::kind::Kinds;
 use crate::registry::strategy::KindInfo;
-use ::http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
 use ::http::Response;
+use ::http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
 use base64::Engine;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -161,7 +161,7 @@ fn priority(group: &str) -> usize {
 
 /// Upstream's `storageVersionHash`: a digest of group, version and kind as stored.
 fn storage_version_hash(info: &KindInfo) -> String {
-    let text = format!("{}/{}, Kind={}", info.group, info.version, info.kind);
+    let text = format!("{}/{}/{}", info.group, info.version, info.kind);
     base64::engine::general_purpose::STANDARD.encode(&Sha256::digest(text.as_bytes())[..8])
 }
 

@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod body_limit;
 pub mod compress;
 pub mod deadline;
+pub mod impersonate;
 pub mod in_flight;
 pub mod request_info;
 pub mod warnings;

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn the_common_name_is_the_user_and_organizations_are_groups() {
         let ca = ca();
-        let verifier = Verifier::new(&[ca.der.clone()]).expect("a CA");
+        let verifier = Verifier::new(std::slice::from_ref(&ca.der)).expect("a CA");
         let peer = client(&ca, "jane", &["ops"], ExtendedKeyUsagePurpose::ClientAuth, 2100);
         let user = verifier.authenticate(&peer).expect("trusted").expect("has a name");
         assert_eq!((user.name.as_str(), user.groups.join(" ")), ("jane", "ops system:authenticated".to_owned()));
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn strangers_expired_ones_and_certificates_for_servers_are_refused() {
         let (ours, theirs) = (ca(), ca());
-        let verifier = Verifier::new(&[ours.der.clone()]).expect("a CA");
+        let verifier = Verifier::new(std::slice::from_ref(&ours.der)).expect("a CA");
         for (peer, why) in [
             (client(&theirs, "jane", &[], ExtendedKeyUsagePurpose::ClientAuth, 2100), "another CA"),
             (client(&ours, "jane", &[], ExtendedKeyUsagePurpose::ClientAuth, 2021), "expired"),

@@ -77,13 +77,13 @@ fn resources(info: &'static KindInfo) -> Vec<Value> {
             "kind": subresource.body.map_or(info.kind, |(_, _, kind)| kind),
             "verbs": subresource.verbs,
         });
-        if let Some((group, version, _)) = subresource.body {
-            if (group, version) != (info.group, info.version) {
-                if !group.is_empty() {
-                    value["group"] = group.into();
-                }
-                value["version"] = version.into();
+        if let Some((group, version, _)) = subresource.body
+            && (group, version) != (info.group, info.version)
+        {
+            if !group.is_empty() {
+                value["group"] = group.into();
             }
+            value["version"] = version.into();
         }
         value
     });

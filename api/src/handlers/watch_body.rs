@@ -59,10 +59,12 @@ impl WatchBody {
             return Poll::Ready(None);
         }
         match Pin::new(&mut self.watch).poll_next(cx) {
-            Poll::Ready(Some(item)) => Poll::Ready(Some(match &mut self.encoder {
-                None => item.wire(),
-                Some(encoder) => encoder.encode(&item),
-            })),
+            Poll::Ready(Some(item)) => {
+                Poll::Ready(Some(tracing::trace_span!("wire").in_scope(|| match &mut self.encoder {
+                    None => item.wire(),
+                    Some(encoder) => encoder.encode(&item),
+                })))
+            }
             Poll::Ready(None) => {
                 self.done = true;
                 Poll::Ready(None)
@@ -118,7 +120,7 @@ impl http_body::Body for WatchBody {
 impl Encoder {
     fn encode(&mut self, item: &Arc<WatchItem>) -> Bytes {
         match self {
-            Self::Partial => item.encoded(partial::KEY, |item| frame(item, |object| partial::object(object))),
+            Self::Partial => item.encoded(partial::KEY, |item| frame(item, partial::object)),
             Self::Table { registry, info, include, first } => {
                 let Some(kind) = registry.kinds().find(info.group, info.version, info.resource) else {
                     return item.wire();

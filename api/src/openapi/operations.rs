@@ -93,7 +93,11 @@ impl Operation<'_> {
         }
         if let Some(body) = self.body {
             let types: &[&str] = if self.action == "patch" {
-                &["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"]
+                &[
+                    "application/json-patch+json",
+                    "application/merge-patch+json",
+                    "application/strategic-merge-patch+json",
+                ]
             } else {
                 &["*/*"]
             };
@@ -112,8 +116,15 @@ impl Operation<'_> {
 pub(super) fn parameter(name: &str) -> Value {
     let kind = match name {
         "limit" | "timeoutSeconds" | "gracePeriodSeconds" | "tailLines" | "sinceSeconds" | "limitBytes" => "integer",
-        "watch" | "allowWatchBookmarks" | "sendInitialEvents" | "force" | "orphanDependents" | "follow" | "previous"
-        | "timestamps" | "insecureSkipTLSVerifyBackend" => "boolean",
+        "watch"
+        | "allowWatchBookmarks"
+        | "sendInitialEvents"
+        | "force"
+        | "orphanDependents"
+        | "follow"
+        | "previous"
+        | "timestamps"
+        | "insecureSkipTLSVerifyBackend" => "boolean",
         _ => "string",
     };
     json!({"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": true}})

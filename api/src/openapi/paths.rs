@@ -18,8 +18,7 @@ pub(super) fn document(root: &str, kinds: &[&'static KindInfo]) -> Value {
     }
     let roots: Vec<&str> = builder.schemas.iter().copied().collect();
     let mut document = openapi::document("Kubernetes", "v1.37.0", builder.paths, &roots);
-    document["components"]["schemas"][PATCH_BODY] =
-        json!({"description": "A patch to an object.", "type": "object"});
+    document["components"]["schemas"][PATCH_BODY] = json!({"description": "A patch to an object.", "type": "object"});
     document
 }
 
@@ -55,8 +54,7 @@ impl Builder<'_> {
         ] {
             if info.verbs.contains(&verb) {
                 let id = id(if verb == "deletecollection" { "deleteCollection" } else { verb }, "");
-                let operation =
-                    Operation { id: &id, action, tag: &tag, gvk, body, answer: Some(answer), parameters };
+                let operation = Operation { id: &id, action, tag: &tag, gvk, body, answer: Some(answer), parameters };
                 item.insert(method.into(), operation.to_value());
             }
         }
@@ -71,8 +69,7 @@ impl Builder<'_> {
         ] {
             if info.verbs.contains(&verb) {
                 let id = id(if verb == "get" { "read" } else { if verb == "update" { "replace" } else { verb } }, "");
-                let operation =
-                    Operation { id: &id, action, tag: &tag, gvk, body, answer: Some(answer), parameters };
+                let operation = Operation { id: &id, action, tag: &tag, gvk, body, answer: Some(answer), parameters };
                 item.insert(method.into(), operation.to_value());
             }
         }
@@ -82,8 +79,7 @@ impl Builder<'_> {
         if info.namespaced && info.verbs.contains(&"list") {
             let id = format!("list{}{}ForAllNamespaces", camel_tag(info), info.kind);
             let answer = Some(list.unwrap_or(own));
-            let operation =
-                Operation { id: &id, action: "list", tag: &tag, gvk, body: None, answer, parameters: LIST };
+            let operation = Operation { id: &id, action: "list", tag: &tag, gvk, body: None, answer, parameters: LIST };
             let item = Map::from_iter([("get".to_owned(), operation.to_value())]);
             self.paths.insert(format!("/{}/{}", self.root, info.resource), with_common(item, &[]));
         }

@@ -8,7 +8,7 @@ use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
 use crate::filters::in_flight::{self, InFlight, RequestGuard};
 use crate::filters::request_info::{RequestInfo, Verb};
-use crate::filters::{audit_id, authorize, compress, deadline, warnings};
+use crate::filters::{audit_id, authorize, compress, deadline, impersonate, warnings};
 use crate::handlers::Handlers;
 use crate::health::Health;
 use crate::http::connection::Service;
@@ -68,7 +68,11 @@ impl Service for App {
 }
 
 impl App {
-    pub(crate) async fn serve_local(self: Arc<Self>, user: Arc<UserInfo>, request: Request<RequestBody>) -> Response<Body> {
+    pub(crate) async fn serve_local(
+        self: Arc<Self>,
+        user: Arc<UserInfo>,
+        request: Request<RequestBody>,
+    ) -> Response<Body> {
         self.answer(Caller::Known(user), None, request).await
     }
 
@@ -87,10 +91,9 @@ impl App {
             Ok(info) => {
                 let user = match caller {
                     Caller::Known(user) => Ok(user),
-                    Caller::Peer(peer) => {
-                        self.authenticator.authenticate(&peer, &info, request.headers_mut()).await
-                    }
+                    Caller::Peer(peer) => self.authenticator.authenticate(&peer, &info, request.headers_mut()).await,
                 };
+                let user = user.and_then(|user| impersonate::apply(&self.authorizer, user, request.headers_mut()));
                 match user {
                     Err(status) => {
                         metrics::request(&info, Labels::default(), status.http_code(), started.elapsed());
@@ -135,7 +138,11 @@ impl App {
 
     /// Reads are dropped when their time is up; writes go on, whatever becomes of their client, so that none stops half
     /// way.
-    async fn within_deadline(self: Arc<Self>, cx: Arc<RequestContext>, request: Request<RequestBody>) -> Response<Body> {
+    async fn within_deadline(
+        self: Arc<Self>,
+        cx: Arc<RequestContext>,
+        request: Request<RequestBody>,
+    ) -> Response<Body> {
         let limit = match deadline::of(&cx.info, request.uri().query().unwrap_or("")) {
             Ok(limit) => limit,
             Err(status) => return respond::status(&status),
