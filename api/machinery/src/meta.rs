@@ -1,4 +1,4 @@
-//! `ObjectMeta` of a [`Value`]: reading, writing, validation.
+//! `ObjectMeta` of a [`serde_json::Value`]: reading, writing, validation.
 
 mod access;
 mod validate;

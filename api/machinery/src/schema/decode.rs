@@ -56,6 +56,9 @@ pub fn decode_body(
 ) -> Result<Body, Status> {
     let decoded = codec::decode(format, body)
         .map_err(|error| Status::bad_request(codec::unrecognized(&expected.kind, &error, body)))?;
+    if !decoded.value.is_object() && !decoded.value.is_null() {
+        return Err(Status::bad_request(not_an_object(&decoded.value, expected, body)));
+    }
     decode_value(decoded.value, decoded.duplicates, expected, validation)
 }
 
@@ -67,19 +70,12 @@ pub fn decode_value(
     validation: FieldValidation,
 ) -> Result<Body, Status> {
     let mut object = match value {
-        Value::Object(_) => value,
         Value::Null => Value::Object(Map::new()),
-        other => {
-            let found = if other.is_array() { "array" } else { json_type(&other) };
-            let message = format!(
-                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse \
-                 error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string \
-                 \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }} ({})",
-                expected.kind, other
-            );
-            return Err(Status::bad_request(message));
-        }
+        other => other,
     };
+    if !object.is_object() {
+        return Err(Status::bad_request(not_an_object(&object, expected, object.to_string().as_bytes())));
+    }
     let definition = check_kind(&mut object, expected)?;
     let refuse = |why: String| {
         let GroupVersionKind { version, kind, .. } = expected;
@@ -177,11 +173,17 @@ fn join(mut complaints: Vec<String>, unknown: Vec<String>) -> Vec<String> {
     complaints
 }
 
-fn json_type(value: &Value) -> &'static str {
-    match value {
+/// What upstream says of JSON that has no place for a kind: its reader of kinds is a struct of two fields.
+fn not_an_object(value: &Value, expected: &GroupVersionKind, body: &[u8]) -> String {
+    let found = match value {
+        Value::Array(_) => "array",
         Value::Bool(_) => "bool",
         Value::Number(_) => "number",
-        Value::String(_) => "string",
-        _ => "object",
-    }
+        _ => "string",
+    };
+    let error = format!(
+        "json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string \
+         \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+    );
+    codec::unrecognized(&expected.kind, &codec::DecodeError::Json(error), body)
 }

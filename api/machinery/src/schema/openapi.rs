@@ -1,7 +1,7 @@
 //! OpenAPI v3 documents, one for each group and version: the schemas from the facts, the paths from the caller.
 //!
-//! Descriptions are not carried (the facts have none) except one line for each kind, so that `kubectl explain` has
-//! something to say.
+//! Descriptions are not carried (the facts have none) except one line for each kind and for the fields that all kinds
+//! have, so that `kubectl explain` has something to say.
 
 use std::collections::BTreeSet;
 
@@ -77,10 +77,15 @@ pub fn of(definition: &Definition) -> Value {
     if let Some(kind) = definition.kinds.first() {
         out.insert("description".into(), description(&kind.kind, &kind.api_version()).into());
     }
-    let fields: Map<String, Value> = definition
-        .fields()
-        .map(|(name, field)| (name.to_string(), of_field(field, definition.requires(name))))
-        .collect();
+    let is_kind = !definition.kinds.is_empty();
+    let mut fields = Map::new();
+    for (name, field) in definition.fields() {
+        let mut schema = of_field(field, definition.requires(name));
+        if is_kind && let Some(text) = common_description(name) {
+            schema["description"] = text.into();
+        }
+        fields.insert(name.to_string(), schema);
+    }
     if !fields.is_empty() {
         out.insert("properties".into(), Value::Object(fields));
     }
@@ -172,5 +177,17 @@ fn description(kind: &str, api_version: &str) -> String {
     match kind.strip_suffix("List") {
         Some(item) => format!("{kind} is a list of {item} objects ({api_version})."),
         None => format!("{kind} is an object of the Kubernetes API ({api_version})."),
+    }
+}
+
+fn common_description(field: &str) -> Option<&'static str> {
+    match field {
+        "apiVersion" => Some("Group and version of the schema that this object follows."),
+        "kind" => Some("Kind of this object."),
+        "metadata" => Some("Name, labels and what else all objects have."),
+        "spec" => Some("The state that is wanted."),
+        "status" => Some("The state that was last observed. Written by the system."),
+        "items" => Some("The objects of this list."),
+        _ => None,
     }
 }

@@ -213,6 +213,7 @@ fn an_openapi_document_is_closed_under_references() {
         deployment["x-kubernetes-group-version-kind"],
         json!([{"group": "apps", "version": "v1", "kind": "Deployment"}])
     );
+    assert_eq!(deployment["properties"]["spec"]["description"], "The state that is wanted.");
     let containers = &schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
     assert_eq!(
         containers,
