@@ -114,11 +114,9 @@ fn validate_type(object: &Value, path: &Path, errors: &mut ErrorList) {
     };
     let data = &object["data"];
     match text(object, "type") {
-        "kubernetes.io/service-account-token" => {
-            if annotation(object, ACCOUNT_NAME).is_none_or(str::is_empty) {
-                let path = Path::of(&["metadata", "annotations"]).key(ACCOUNT_NAME);
-                errors.push(Error::required(&path, ""));
-            }
+        "kubernetes.io/service-account-token" if annotation(object, ACCOUNT_NAME).is_none_or(str::is_empty) => {
+            let path = Path::of(&["metadata", "annotations"]).key(ACCOUNT_NAME);
+            errors.push(Error::required(&path, ""));
         }
         "kubernetes.io/dockercfg" => validate_json(data, ".dockercfg", path, errors),
         "kubernetes.io/dockerconfigjson" => validate_json(data, ".dockerconfigjson", path, errors),

@@ -53,10 +53,8 @@ impl Strategy for Service {
         default_zero(spec, "sessionAffinity", "None");
         match text(spec, "sessionAffinity") {
             "None" => remove(spec, "sessionAffinityConfig"),
-            "ClientIP" => {
-                if int(&spec["sessionAffinityConfig"]["clientIP"], "timeoutSeconds").is_none() {
-                    set(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": AFFINITY_SECONDS } }));
-                }
+            "ClientIP" if int(&spec["sessionAffinityConfig"]["clientIP"], "timeoutSeconds").is_none() => {
+                set(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": AFFINITY_SECONDS } }));
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! What a service claims outside itself: its address, and ports of the nodes.
 
 use super::families::default_families;
-use super::{INFO, is_headless, needs_cluster_ip, needs_health_check, needs_node_ports};
+use super::{INFO, is_headless, needs_cluster_ip, needs_health_check, needs_node_ports, update};
 use crate::registry::Registry;
 use crate::registry::alloc::{AddressError, PortError};
 use crate::registry::strategy::{Cx, Hooks, Reservation};
@@ -30,6 +30,10 @@ impl Hooks for Allocation {
         new: &mut Value,
         old: &Value,
     ) -> Result<Reservation, Status> {
+        // Preparation comes after the hooks of an update, but only what it leaves is to be claimed; it may run twice.
+        if let Some(spec) = existing_mut(new, "spec") {
+            update::prepare(spec, &old["spec"]);
+        }
         allocate(cx, registry, new, old).await
     }
 
@@ -220,3 +224,6 @@ fn node_port(port: &Value) -> Option<u16> {
 fn port_at(object: &Value, key: &str) -> Option<u16> {
     int(object, key).and_then(|number| u16::try_from(number).ok()).filter(|number| *number != 0)
 }
+
+#[cfg(test)]
+mod tests;

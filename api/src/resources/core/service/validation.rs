@@ -47,10 +47,11 @@ pub(super) fn validate_update(new: &Value, old: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
     let (spec, stored, path) = (&new["spec"], &old["spec"], Path::root("spec"));
     let named = text(spec, "type") == "ExternalName" || text(stored, "type") == "ExternalName";
-    if !named && !(is_headless(spec) && is_headless(stored)) {
+    let headless = [is_headless(spec), is_headless(stored)];
+    if !named && headless != [true, true] {
         validate_set_once(spec, stored, "clusterIPs", "clusterIP", &path, &mut errors);
     }
-    if !named && !is_headless(spec) && !is_headless(stored) {
+    if !named && headless == [false, false] {
         validate_set_once(spec, stored, "ipFamilies", "ipFamily", &path, &mut errors);
     }
     let balanced = |spec: &Value| text(spec, "type") == "LoadBalancer";
