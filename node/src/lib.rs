@@ -1,1 +1,15 @@
-//! The node agent: pods, probes, volumes, images, status, server.
+//! The node agent: runs the pods that are bound to its node, and says how they and the node are.
+//!
+//! A client of the API server like any other. What it knows of pods is one watch for its own node; what it knows of
+//! containers is the runtime. [`pods::plan`] compares the two (pure); a worker a pod carries the plan out.
+
+pub mod agent;
+pub mod events;
+pub mod hollow;
+pub mod node;
+pub mod options;
+pub mod pods;
+
+pub use agent::{Agent, StartError, start};
+pub use hollow::start_hollow;
+pub use options::{HollowOptions, Options};

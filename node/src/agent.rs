@@ -1,0 +1,177 @@
+//! The agent of one node: its heartbeat, its watch of pods, and a worker a pod.
+
+use crate::events::Recorder;
+use crate::node::heartbeat::Heartbeat;
+use crate::node::object::Machine;
+use crate::options::Options;
+use crate::pods::observed::uid;
+use crate::pods::worker::{Shared, Worker};
+use daemon::{OnError, Supervisor, TaskKind};
+use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use node_cri::{Change, Runtime};
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+const HEARTBEAT: TaskKind = TaskKind { name: "node heartbeat", on_error: OnError::ShutDown };
+const PODS: TaskKind = TaskKind { name: "node pods", on_error: OnError::ShutDown };
+const WORKER: TaskKind = TaskKind { name: "pod worker", on_error: OnError::Log };
+
+/// The agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The container runtime does not answer.
+    #[error("container runtime: {0}")]
+    Runtime(#[from] node_cri::Error),
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    /// The node's name.
+    pub node_name: String,
+}
+
+/// Starts an agent on this runtime; it runs until the supervisor's token is cancelled, and leaves its pods running.
+///
+/// # Errors
+/// The runtime does not answer.
+pub async fn start(
+    client: Client,
+    options: Options,
+    runtime: Arc<dyn Runtime>,
+    first_delay: Duration,
+    supervisor: &Supervisor,
+) -> Result<Agent, StartError> {
+    let version = runtime.version().await?;
+    let machine = Machine::read(format!("{}://{}", version.name, version.version));
+    let options = Arc::new(options);
+    let heartbeat = Heartbeat::new(&client, Arc::clone(&options), Arc::clone(&runtime), machine);
+    let token = supervisor.token().clone();
+    supervisor.spawn(HEARTBEAT, async move {
+        heartbeat.run(first_delay, token).await;
+        Ok::<(), Infallible>(())
+    });
+    let shared = Arc::new(Shared {
+        recorder: Recorder::start(client.clone(), &options.node_name, supervisor),
+        client,
+        runtime,
+        options: Arc::clone(&options),
+        runtime_name: version.name,
+    });
+    let pods = Pods { shared, supervisor: supervisor.clone(), workers: BTreeMap::new(), listed: BTreeSet::new() };
+    let token = supervisor.token().clone();
+    supervisor.spawn(PODS, async move {
+        pods.run(token).await;
+        Ok::<(), Infallible>(())
+    });
+    Ok(Agent { node_name: options.node_name.clone() })
+}
+
+/// The workers by the pods' uids.
+struct Pods {
+    shared: Arc<Shared>,
+    supervisor: Supervisor,
+    workers: BTreeMap<String, Handle>,
+    /// Uids of the list that is arriving.
+    listed: BTreeSet<String>,
+}
+
+struct Handle {
+    pod: watch::Sender<Arc<Pod>>,
+    wake: Arc<Notify>,
+}
+
+impl Pods {
+    async fn run(mut self, token: CancellationToken) {
+        let fields = format!("spec.nodeName={}", self.shared.options.node_name);
+        let config = watcher::Config::default().fields(&fields).streaming_lists();
+        let stream = watcher(Api::<Pod>::all(self.shared.client.clone()), config).default_backoff();
+        pin_mut!(stream);
+        let mut changes = self.shared.runtime.changes();
+        loop {
+            tokio::select! {
+                () = token.cancelled() => return,
+                event = stream.next() => match event {
+                    Some(Ok(event)) => self.event(event).await,
+                    Some(Err(error)) => tracing::warn!(%error, "watch of the node's pods interrupted; resuming"),
+                    None => return,
+                },
+                change = changes.recv() => self.changed(change),
+            }
+        }
+    }
+
+    async fn event(&mut self, event: watcher::Event<Pod>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(pod) => {
+                self.listed.insert(uid(&pod).to_owned());
+                self.apply(pod);
+            }
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                self.workers.retain(|uid, _| listed.contains(uid));
+                self.remove_orphans(&listed).await;
+            }
+            watcher::Event::Apply(pod) => self.apply(pod),
+            // Dropping the handle ends the worker, which then removes what is left.
+            watcher::Event::Delete(pod) => drop(self.workers.remove(uid(&pod))),
+        }
+    }
+
+    fn apply(&mut self, pod: Pod) {
+        let key = uid(&pod).to_owned();
+        let pod = Arc::new(pod);
+        match self.workers.get(&key) {
+            Some(handle) if !handle.pod.is_closed() => drop(handle.pod.send_replace(pod)),
+            _ => {
+                let (sender, receiver) = watch::channel(pod);
+                let wake = Arc::new(Notify::new());
+                let worker = Worker::new(Arc::clone(&self.shared), receiver, Arc::clone(&wake));
+                let token = self.supervisor.token().clone();
+                self.supervisor.spawn(WORKER, async move {
+                    worker.run(token).await;
+                    Ok::<(), Infallible>(())
+                });
+                self.workers.insert(key, Handle { pod: sender, wake });
+            }
+        }
+    }
+
+    fn changed(&self, change: Result<Change, broadcast::error::RecvError>) {
+        match change {
+            Ok(change) => {
+                if let Some(handle) = self.workers.get(&change.pod_uid) {
+                    handle.wake.notify_one();
+                }
+            }
+            // Too many at once: everybody looks.
+            Err(_) => self.workers.values().for_each(|handle| handle.wake.notify_one()),
+        }
+    }
+
+    /// Sandboxes of pods that the API server no longer knows, left by an agent that was not running.
+    async fn remove_orphans(&self, known: &BTreeSet<String>) {
+        let runtime = &self.shared.runtime;
+        for sandbox in runtime.list_pod_sandboxes(None).await.unwrap_or_default() {
+            if known.contains(&sandbox.uid) || self.workers.contains_key(&sandbox.uid) {
+                continue;
+            }
+            tracing::info!(pod = sandbox.name, namespace = sandbox.namespace, "removing a sandbox without a pod");
+            let removed = async {
+                runtime.stop_pod_sandbox(&sandbox.id).await?;
+                runtime.remove_pod_sandbox(&sandbox.id).await
+            };
+            if let Err(error) = removed.await {
+                tracing::warn!(%error, "a sandbox without a pod could not be removed");
+            }
+        }
+    }
+}

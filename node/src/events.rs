@@ -1,0 +1,77 @@
+//! Events about pods and the node, posted in the background under the source `kubelet`.
+
+use daemon::{OnError, Supervisor, TaskKind};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use std::convert::Infallible;
+use tokio::sync::mpsc;
+
+const RECORDER: TaskKind = TaskKind { name: "node events", on_error: OnError::Log };
+/// Events that wait to be posted; further ones are dropped, the pods' status tells the same.
+const QUEUE_EVENTS_MAX: usize = 256;
+const COMPONENT: &str = "kubelet";
+
+/// Posts events; never blocks. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    host: String,
+    queue: mpsc::Sender<Event>,
+}
+
+impl Recorder {
+    /// Starts the task that posts.
+    pub fn start(client: Client, host: &str, supervisor: &Supervisor) -> Self {
+        let (queue, mut events) = mpsc::channel::<Event>(QUEUE_EVENTS_MAX);
+        let token = supervisor.token().clone();
+        supervisor.spawn(RECORDER, async move {
+            loop {
+                let event = tokio::select! {
+                    () = token.cancelled() => break,
+                    event = events.recv() => match event { Some(event) => event, None => break },
+                };
+                let namespace = event.metadata.namespace.clone().unwrap_or_default();
+                let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
+                if let Err(error) = api.create(&PostParams::default(), &event).await {
+                    tracing::debug!(%error, "an event could not be posted");
+                }
+            }
+            Ok::<(), Infallible>(())
+        });
+        Self { host: host.to_owned(), queue }
+    }
+
+    /// Posts an event about a pod, or about one of its containers.
+    pub fn pod(&self, pod: &Pod, container: Option<&str>, is_warning: bool, reason: &str, message: String) {
+        let meta = &pod.metadata;
+        let now = Timestamp::now();
+        let name = format!("{}.{:x}", meta.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        let event = Event {
+            metadata: ObjectMeta { name: Some(name), namespace: meta.namespace.clone(), ..ObjectMeta::default() },
+            involved_object: ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Pod".to_owned()),
+                namespace: meta.namespace.clone(),
+                name: meta.name.clone(),
+                uid: meta.uid.clone(),
+                resource_version: meta.resource_version.clone(),
+                field_path: container.map(|container| format!("spec.containers{{{container}}}")),
+            },
+            reason: Some(reason.to_owned()),
+            message: Some(message),
+            type_: Some(if is_warning { "Warning" } else { "Normal" }.to_owned()),
+            source: Some(EventSource { component: Some(COMPONENT.to_owned()), host: Some(self.host.clone()) }),
+            reporting_component: Some(COMPONENT.to_owned()),
+            reporting_instance: Some(self.host.clone()),
+            first_timestamp: Some(Time(now)),
+            last_timestamp: Some(Time(now)),
+            count: Some(1),
+            ..Event::default()
+        };
+        if self.queue.try_send(event).is_err() {
+            tracing::debug!(reason, "an event was dropped: the queue is full");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The node object: registration, heartbeats, conditions.
+
+pub mod heartbeat;
+pub mod object;

@@ -1,0 +1,192 @@
+//! What the agent says about its node. Pure.
+
+use crate::options::Options;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use serde_json::{Value, json};
+
+/// The version whose agent this stands in for; clients read it.
+pub const KUBELET_VERSION: &str = "v1.37.0";
+
+/// Facts about the machine and its runtime.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Such as `containerd://1.6.20`.
+    pub runtime_version: String,
+    /// Such as `6.1.0-18-amd64`.
+    pub kernel_version: String,
+    /// Such as `Debian GNU/Linux 12 (bookworm)`.
+    pub os_image: String,
+    /// `/etc/machine-id`.
+    pub machine_id: String,
+    /// Changes at each boot.
+    pub boot_id: String,
+}
+
+impl Machine {
+    /// Reads this machine.
+    pub fn read(runtime_version: String) -> Self {
+        let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let release = text("/etc/os-release");
+        let pretty = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        Self {
+            runtime_version,
+            kernel_version: text("/proc/sys/kernel/osrelease"),
+            os_image: pretty.unwrap_or("Linux").trim_matches('"').to_owned(),
+            machine_id: text("/etc/machine-id"),
+            boot_id: text("/proc/sys/kernel/random/boot_id"),
+        }
+    }
+}
+
+/// The labels that every node has, and the configured ones.
+pub fn labels(options: &Options) -> Value {
+    let mut labels = json!({
+        "kubernetes.io/hostname": options.node_name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": architecture(),
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": architecture(),
+    });
+    if let Some(map) = labels.as_object_mut() {
+        map.extend(options.labels.iter().map(|(key, value)| (key.clone(), json!(value))));
+    }
+    labels
+}
+
+/// The status; `ready` is the reason why the runtime is not ready, if it is not. Times of conditions that did not
+/// change are kept from `current`.
+pub fn status(
+    options: &Options,
+    machine: &Machine,
+    ready: Result<(), String>,
+    current: Option<&Node>,
+    now: Timestamp,
+) -> Value {
+    let capacity = &options.capacity;
+    let resources = json!({
+        "cpu": format_cpu(capacity.milli_cpu),
+        "memory": format!("{}Ki", capacity.memory_bytes / 1024),
+        "ephemeral-storage": format!("{}Ki", capacity.ephemeral_storage_bytes / 1024),
+        "pods": capacity.pods.to_string(),
+        "hugepages-1Gi": "0",
+        "hugepages-2Mi": "0",
+    });
+    let mut conditions = vec![
+        condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ];
+    conditions.push(match ready {
+        Ok(()) => condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        Err(why) => condition("Ready", "False", "KubeletNotReady", &why),
+    });
+    for condition in &mut conditions {
+        condition["lastHeartbeatTime"] = json!(seconds(now));
+        let before = transition(current, &condition["type"], &condition["status"]);
+        condition["lastTransitionTime"] = json!(before.unwrap_or_else(|| seconds(now)));
+    }
+    json!({
+        "capacity": resources,
+        "allocatable": resources,
+        "conditions": conditions,
+        "addresses": [
+            { "type": "InternalIP", "address": options.node_ip.to_string() },
+            { "type": "Hostname", "address": options.node_name },
+        ],
+        "daemonEndpoints": { "kubeletEndpoint": { "Port": options.server_port } },
+        "nodeInfo": {
+            "machineID": machine.machine_id, "systemUUID": machine.machine_id, "bootID": machine.boot_id,
+            "kernelVersion": machine.kernel_version, "osImage": machine.os_image,
+            "containerRuntimeVersion": machine.runtime_version, "kubeletVersion": KUBELET_VERSION,
+            "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": architecture(),
+        },
+    })
+}
+
+/// Whether two statuses differ in more than the time of the heartbeat.
+pub fn differs(current: Option<&Node>, new: &Value) -> bool {
+    let Some(status) = current.and_then(|node| serde_json::to_value(node.status.as_ref()).ok()) else { return true };
+    ["capacity", "allocatable", "addresses", "daemonEndpoints", "nodeInfo"].iter().any(|key| {
+        let new = &new[key];
+        // The server adds fields; only what is said here counts.
+        match (new.as_object(), status[key].as_object()) {
+            (Some(new), Some(old)) => new.iter().any(|(name, value)| old.get(name) != Some(value)),
+            _ => status[key] != *new,
+        }
+    }) || new["conditions"].as_array().into_iter().flatten().any(|wanted| {
+        let same = |old: &Value| ["type", "status", "reason", "message"].iter().all(|key| old[key] == wanted[key]);
+        !status["conditions"].as_array().into_iter().flatten().any(same)
+    })
+}
+
+fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({ "type": type_, "status": status, "reason": reason, "message": message })
+}
+
+fn transition(current: Option<&Node>, type_: &Value, status: &Value) -> Option<String> {
+    let conditions = current?.status.as_ref()?.conditions.as_ref()?;
+    let same = conditions.iter().find(|old| *type_ == old.type_.as_str() && *status == old.status.as_str())?;
+    same.last_transition_time.as_ref().map(|time| seconds(time.0))
+}
+
+fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn format_cpu(milli: u64) -> String {
+    if milli.is_multiple_of(1000) { (milli / 1000).to_string() } else { format!("{milli}m") }
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            node_name: "n1".into(),
+            node_ip: "192.0.2.1".parse().unwrap(),
+            server_port: 10250,
+            labels: [("role".to_owned(), "x".to_owned())].into(),
+            capacity: crate::HollowOptions::default().capacity,
+        }
+    }
+
+    // proves: KL-01
+    #[test]
+    fn a_node_says_what_it_offers_and_how_it_is() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let status = status(&options(), &Machine::default(), Err("no network".into()), None, now);
+        assert_eq!(status["allocatable"]["cpu"], "32");
+        assert_eq!(status["addresses"][0]["address"], "192.0.2.1");
+        let ready =
+            status["conditions"].as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").unwrap();
+        assert_eq!(
+            (&ready["status"], &ready["reason"], &ready["message"]),
+            (&json!("False"), &json!("KubeletNotReady"), &json!("no network"))
+        );
+        assert_eq!(labels(&options())["kubernetes.io/hostname"], "n1");
+    }
+
+    #[test]
+    fn a_heartbeat_keeps_the_time_of_transition_and_is_no_difference() {
+        let (before, now): (Timestamp, Timestamp) =
+            ("2026-01-01T00:00:00Z".parse().unwrap(), "2026-01-01T01:00:00Z".parse().unwrap());
+        let first = status(&options(), &Machine::default(), Ok(()), None, before);
+        let node: Node = serde_json::from_value(json!({"metadata": {"name": "n1"}, "status": first})).unwrap();
+        let second = status(&options(), &Machine::default(), Ok(()), Some(&node), now);
+        assert_eq!(second["conditions"][3]["lastTransitionTime"], "2026-01-01T00:00:00Z");
+        assert!(!differs(Some(&node), &second));
+        let failed = status(&options(), &Machine::default(), Err("x".into()), Some(&node), now);
+        assert!(differs(Some(&node), &failed));
+        assert_eq!(failed["conditions"][3]["lastTransitionTime"], "2026-01-01T01:00:00Z");
+    }
+}

@@ -1,0 +1,12 @@
+//! Pods on this node: one worker each.
+
+pub mod backoff;
+pub mod config;
+pub mod observed;
+pub mod plan;
+pub mod status;
+pub mod unsupported;
+pub mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! From a pod's spec to what the runtime is told. Pure.
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use node_cri::{
+    ContainerConfig, HostNamespaces, LABEL_CONTAINER_NAME, LABEL_POD_NAME, LABEL_POD_NAMESPACE, LABEL_POD_UID,
+    SandboxConfig,
+};
+
+/// Longest host name (upstream cuts there, and drops a dot or dash at the cut).
+const HOSTNAME_BYTES_MAX: usize = 63;
+
+/// The sandbox of a pod.
+pub fn sandbox(pod: &Pod, attempt: u32, log_directory: String) -> SandboxConfig {
+    let meta = &pod.metadata;
+    let spec = pod.spec.clone().unwrap_or_default();
+    let (name, namespace) = (meta.name.clone().unwrap_or_default(), meta.namespace.clone().unwrap_or_default());
+    let uid = meta.uid.clone().unwrap_or_default();
+    let labels = [(LABEL_POD_NAME, &name), (LABEL_POD_NAMESPACE, &namespace), (LABEL_POD_UID, &uid)];
+    SandboxConfig {
+        hostname: if spec.host_network == Some(true) {
+            String::new()
+        } else {
+            hostname(spec.hostname.as_deref().unwrap_or(&name))
+        },
+        labels: labels.map(|(key, value)| (key.to_owned(), value.clone())).into(),
+        annotations: meta.annotations.clone().unwrap_or_default(),
+        host: HostNamespaces {
+            network: spec.host_network == Some(true),
+            pid: spec.host_pid == Some(true),
+            ipc: spec.host_ipc == Some(true),
+            shared_pid: spec.share_process_namespace == Some(true),
+        },
+        log_directory,
+        attempt,
+        name,
+        namespace,
+        uid,
+        ..SandboxConfig::default()
+    }
+}
+
+/// What a container of the pod is made from, without what must be fetched or mounted first.
+pub fn container(pod: &Pod, container: &Container, attempt: u32) -> ContainerConfig {
+    let mut labels = sandbox(pod, 0, String::new()).labels;
+    labels.insert(LABEL_CONTAINER_NAME.to_owned(), container.name.clone());
+    ContainerConfig {
+        name: container.name.clone(),
+        attempt,
+        image: container.image.clone().unwrap_or_default(),
+        command: container.command.clone().unwrap_or_default(),
+        args: container.args.clone().unwrap_or_default(),
+        working_dir: container.working_dir.clone().unwrap_or_default(),
+        labels,
+        log_path: format!("{}/{attempt}.log", container.name),
+        stdin: container.stdin.unwrap_or(false),
+        stdin_once: container.stdin_once.unwrap_or(false),
+        tty: container.tty.unwrap_or(false),
+        ..ContainerConfig::default()
+    }
+}
+
+fn hostname(name: &str) -> String {
+    name.chars().take(HOSTNAME_BYTES_MAX).collect::<String>().trim_end_matches(['-', '.']).to_owned()
+}

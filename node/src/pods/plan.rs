@@ -1,0 +1,245 @@
+//! What a pod's desired and observed state ask for next. Pure.
+
+use super::backoff::Backoff;
+use super::observed::{Observed, is_sidecar};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use node_cri::{ContainerState, ContainerStatus};
+use std::collections::BTreeSet;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make a sandbox; the number counts those of this pod.
+    CreateSandbox(u32),
+    /// Make and start a container.
+    Start {
+        /// Its name.
+        name: String,
+        /// Counts restarts.
+        attempt: u32,
+    },
+    /// Stop one container: its probes failed, or its sandbox is gone.
+    Stop {
+        /// Its id.
+        id: String,
+        /// Why, for the event.
+        reason: String,
+    },
+    /// Stop everything: the pod is on its way out or has failed.
+    StopPod,
+    /// Remove a container that is not needed any more, not even for its log.
+    Remove(String),
+    /// Nothing of the pod is left running: it can be taken from the API server.
+    Finish,
+}
+
+/// What to do now, and when to look again although nothing happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// In order.
+    pub actions: Vec<Action>,
+    /// Seconds.
+    pub look_again_seconds: Option<i64>,
+    /// Containers that wait out their back-off.
+    pub backing_off: BTreeSet<String>,
+    /// Why the pod has failed as a whole (reason, message).
+    pub failure: Option<(String, String)>,
+}
+
+/// What probes and hooks said, by container name.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Containers whose liveness or startup probe failed, with the event's text.
+    pub failed: std::collections::BTreeMap<String, String>,
+    /// Containers whose startup probe has not succeeded yet.
+    pub starting: BTreeSet<String>,
+}
+
+/// Decides.
+pub fn plan(pod: &Pod, observed: &Observed, backoff: &Backoff, health: &Health, now: Timestamp) -> Plan {
+    let empty = PodSpec::default();
+    let spec = pod.spec.as_ref().unwrap_or(&empty);
+    let mut plan = Plan::default();
+    if pod.metadata.deletion_timestamp.is_some() {
+        plan.actions.push(if observed.is_stopped() { Action::Finish } else { Action::StopPod });
+        return plan;
+    }
+    plan.failure = failure(pod, now);
+    if plan.failure.is_some() || is_terminal(pod) {
+        if !observed.is_stopped() {
+            plan.actions.push(Action::StopPod);
+        }
+        return plan;
+    }
+    plan.look_again_seconds = deadline_seconds(pod, now);
+    if observed.sandbox().is_none() {
+        if is_done(spec, observed) {
+            return plan;
+        }
+        for container in observed.running() {
+            plan.actions.push(Action::Stop { id: container.id.clone(), reason: "its sandbox is gone".to_owned() });
+        }
+        let attempt = observed.sandboxes.first().map_or(0, |sandbox| sandbox.attempt + 1);
+        plan.actions.push(Action::CreateSandbox(attempt));
+        return plan;
+    }
+    let mut look = Look { spec, observed, backoff, health, now, plan };
+    if look.init() {
+        spec.containers.iter().for_each(|container| look.container(container, restart_policy(spec)));
+        look.stop_sidecars_of_a_finished_pod();
+    }
+    look.remove_old();
+    look.plan
+}
+
+struct Look<'a> {
+    spec: &'a PodSpec,
+    observed: &'a Observed,
+    backoff: &'a Backoff,
+    health: &'a Health,
+    now: Timestamp,
+    plan: Plan,
+}
+
+impl Look<'_> {
+    /// Init containers one after another; true when the others may start.
+    fn init(&mut self) -> bool {
+        let containers = self.spec.init_containers.as_deref().unwrap_or_default();
+        // Once an app container exists in this sandbox, initialisation is over and only sidecars are kept running.
+        let started = self.spec.containers.iter().any(|container| self.observed.current(&container.name).is_some());
+        for container in containers {
+            if is_sidecar(container) {
+                self.container(container, "Always");
+                let running = self
+                    .observed
+                    .current(&container.name)
+                    .is_some_and(|current| current.state == ContainerState::Running);
+                if !started && (!running || self.health.starting.contains(&container.name)) {
+                    return false;
+                }
+                continue;
+            }
+            if started {
+                continue;
+            }
+            let policy = if restart_policy(self.spec) == "Never" { "Never" } else { "OnFailure" };
+            let current = self.observed.current(&container.name);
+            if current.is_some_and(|current| current.state == ContainerState::Exited && current.exit_code == 0) {
+                continue;
+            }
+            self.container(container, policy);
+            return false;
+        }
+        true
+    }
+
+    fn container(&mut self, container: &Container, policy: &str) {
+        let name = container.name.as_str();
+        let attempt = self.observed.newest(name).map_or(0, |newest| newest.attempt + 1);
+        let Some(current) = self.observed.current(name) else {
+            return self.start(name, attempt, self.observed.newest(name));
+        };
+        match current.state {
+            ContainerState::Running => {
+                if let Some(reason) = self.health.failed.get(name) {
+                    self.plan.actions.push(Action::Stop { id: current.id.clone(), reason: reason.clone() });
+                }
+            }
+            // Made and never started: the agent was interrupted, or the start failed.
+            ContainerState::Created => self.start(name, attempt, Some(current)),
+            ContainerState::Exited | ContainerState::Unknown => {
+                if policy == "Always" || (policy == "OnFailure" && current.exit_code != 0) {
+                    self.start(name, attempt, Some(current));
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, name: &str, attempt: u32, last: Option<&ContainerStatus>) {
+        let ended = last.map(|last| last.finished_at.unwrap_or(last.created_at));
+        let left = ended.map_or(0, |ended| self.backoff.seconds_left(name, ended, self.now));
+        if left > 0 {
+            self.plan.backing_off.insert(name.to_owned());
+            let again = self.plan.look_again_seconds.map_or(left, |seconds| seconds.min(left));
+            self.plan.look_again_seconds = Some(again);
+            return;
+        }
+        self.plan.actions.push(Action::Start { name: name.to_owned(), attempt });
+    }
+
+    /// Sidecars end when the containers that they serve have ended for good.
+    fn stop_sidecars_of_a_finished_pod(&mut self) {
+        if !is_done(self.spec, self.observed) {
+            return;
+        }
+        for sidecar in self.spec.init_containers.iter().flatten().filter(|container| is_sidecar(container)) {
+            self.plan.actions.retain(|action| !matches!(action, Action::Start { name, .. } if *name == sidecar.name));
+            self.plan.backing_off.remove(&sidecar.name);
+        }
+        if !self.observed.is_stopped() {
+            self.plan.actions.push(Action::StopPod);
+        }
+    }
+
+    /// The newest ended container of a name is kept for its log, older ones go.
+    fn remove_old(&mut self) {
+        let containers = self.spec.containers.iter().chain(self.spec.init_containers.iter().flatten());
+        for container in containers {
+            let ended = self.observed.all(&container.name).filter(|one| one.state == ContainerState::Exited);
+            let running =
+                self.observed.current(&container.name).is_some_and(|one| one.state == ContainerState::Running);
+            let keep = if running { 1 } else { 2 };
+            self.plan.actions.extend(ended.skip(keep).map(|old| Action::Remove(old.id.clone())));
+        }
+    }
+}
+
+/// Whether the pod's containers have ended and none will be started again.
+pub fn is_done(spec: &PodSpec, observed: &Observed) -> bool {
+    let policy = restart_policy(spec);
+    if policy == "Always" {
+        return false;
+    }
+    let init_failed = policy == "Never"
+        && spec.init_containers.iter().flatten().filter(|container| !is_sidecar(container)).any(|container| {
+            observed
+                .newest(&container.name)
+                .is_some_and(|newest| newest.state == ContainerState::Exited && newest.exit_code != 0)
+        });
+    init_failed
+        || spec.containers.iter().all(|container| {
+            observed.newest(&container.name).is_some_and(|newest| {
+                newest.state == ContainerState::Exited && (policy == "Never" || newest.exit_code == 0)
+            })
+        })
+}
+
+/// `Always`, `OnFailure` or `Never`.
+pub fn restart_policy(spec: &PodSpec) -> &str {
+    spec.restart_policy.as_deref().unwrap_or("Always")
+}
+
+fn is_terminal(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn failure(pod: &Pod, now: Timestamp) -> Option<(String, String)> {
+    if let Some(what) = super::unsupported::unsupported(pod) {
+        return Some((
+            "UnsupportedPodSpec".to_owned(),
+            format!("Pod was rejected: this node agent does not support {what}"),
+        ));
+    }
+    (deadline_seconds(pod, now)? <= 0).then(|| {
+        ("DeadlineExceeded".to_owned(), "Pod was active on the node longer than the specified deadline".to_owned())
+    })
+}
+
+/// Seconds until `activeDeadlineSeconds` is over.
+fn deadline_seconds(pod: &Pod, now: Timestamp) -> Option<i64> {
+    let limit = pod.spec.as_ref()?.active_deadline_seconds?;
+    let started = pod.status.as_ref()?.start_time.as_ref()?.0;
+    Some(started.as_second() + limit - now.as_second())
+}

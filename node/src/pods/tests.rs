@@ -1,0 +1,178 @@
+//! Tables of the plan, and stories over the fake runtime.
+
+use super::backoff::Backoff;
+use super::observed::Observed;
+use super::plan::{self, Action, Health};
+use super::status;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use node_cri::{ContainerState, ContainerStatus, Map, SandboxStatus};
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-01-01T01:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn pod(spec: Value) -> Pod {
+    let mut object = json!({"metadata": {"name": "p", "namespace": "a", "uid": "u", "generation": 1},
+        "spec": {"containers": [{"name": "c", "image": "web"}]}});
+    object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    serde_json::from_value(object).unwrap()
+}
+
+/// Containers from words such as `c:0:running c:1:exited=3@30` (name, attempt, state, exit code, seconds ago).
+fn observed(sandbox: bool, text: &str) -> Observed {
+    let mut observed = Observed::default();
+    if sandbox {
+        observed.sandboxes.push(SandboxStatus {
+            id: "s".into(),
+            name: "p".into(),
+            namespace: "a".into(),
+            uid: "u".into(),
+            attempt: 0,
+            ready: true,
+            created_at: now(),
+            ips: vec!["10.0.0.1".into()],
+        });
+    }
+    for word in text.split_whitespace() {
+        let parts: Vec<&str> = word.split(':').collect();
+        let (state, ending) = parts[2].split_once('=').unwrap_or((parts[2], "0@0"));
+        let (code, ago) = ending.split_once('@').unwrap_or((ending, "0"));
+        let exited = state == "exited";
+        observed.containers.push(ContainerStatus {
+            id: word.into(),
+            sandbox_id: "s".into(),
+            name: parts[0].into(),
+            attempt: parts[1].parse().unwrap(),
+            state: if exited { ContainerState::Exited } else { ContainerState::Running },
+            created_at: now(),
+            started_at: Some(now()),
+            finished_at: exited
+                .then(|| Timestamp::from_second(now().as_second() - ago.parse::<i64>().unwrap()).unwrap()),
+            exit_code: code.parse().unwrap(),
+            reason: String::new(),
+            message: String::new(),
+            image: "web".into(),
+            image_ref: "fake://web".into(),
+            log_path: String::new(),
+            labels: Map::new(),
+            annotations: Map::new(),
+        });
+    }
+    observed.containers.sort_by_key(|container| std::cmp::Reverse(container.attempt));
+    observed
+}
+
+fn describe(actions: &[Action]) -> String {
+    let one = |action: &Action| match action {
+        Action::CreateSandbox(attempt) => format!("sandbox#{attempt}"),
+        Action::Start { name, attempt } => format!("start {name}#{attempt}"),
+        Action::Stop { id, .. } => format!("stop {id}"),
+        Action::StopPod => "stop pod".into(),
+        Action::Remove(id) => format!("remove {id}"),
+        Action::Finish => "finish".into(),
+    };
+    actions.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn check(spec: Value, sandbox: bool, containers: &str, expected: &str) {
+    let plan =
+        plan::plan(&pod(spec.clone()), &observed(sandbox, containers), &Backoff::default(), &Health::default(), now());
+    assert_eq!(describe(&plan.actions), expected, "{spec} with {containers:?}");
+}
+
+// proves: KL-04
+#[test]
+fn a_pod_is_built_up_and_kept_running() {
+    check(json!({}), false, "", "sandbox#0");
+    check(json!({}), true, "", "start c#0");
+    check(json!({}), true, "c:0:running", "");
+    check(json!({}), true, "c:0:exited=1", "start c#1");
+    check(json!({"restartPolicy": "OnFailure"}), true, "c:0:exited=1", "start c#1");
+    check(json!({"restartPolicy": "OnFailure"}), true, "c:0:exited=0", "stop pod");
+    check(json!({"restartPolicy": "Never"}), true, "c:0:exited=1", "stop pod");
+    check(json!({"restartPolicy": "Never"}), false, "c:0:exited=1", "");
+    check(json!({}), true, "c:0:exited=1 c:1:exited=1 c:2:running", "remove c:0:exited=1");
+}
+
+#[test]
+fn init_containers_run_one_after_another_and_sidecars_stay() {
+    let init = json!({"initContainers": [{"name": "i1"}, {"name": "i2"}]});
+    check(init.clone(), true, "", "start i1#0");
+    check(init.clone(), true, "i1:0:running", "");
+    check(init.clone(), true, "i1:0:exited=0", "start i2#0");
+    check(init.clone(), true, "i1:0:exited=1", "start i1#1");
+    check(init, true, "i1:0:exited=0 i2:0:exited=0", "start c#0");
+    check(json!({"restartPolicy": "Never", "initContainers": [{"name": "i"}]}), true, "i:0:exited=1", "");
+    let sidecar = json!({"initContainers": [{"name": "s", "restartPolicy": "Always"}]});
+    check(sidecar.clone(), true, "", "start s#0");
+    check(sidecar.clone(), true, "s:0:running", "start c#0");
+    check(sidecar, true, "s:0:exited=1 c:0:running", "start s#1");
+}
+
+#[test]
+fn a_container_that_keeps_ending_waits_longer_each_time() {
+    let mut backoff = Backoff::default();
+    let ended = |ago: i64| Timestamp::from_second(now().as_second() - ago).unwrap();
+    assert_eq!(backoff.seconds_left("c", ended(0), now()), 0, "the first restart is immediate");
+    for wait in [10, 20, 40, 80, 160, 300, 300] {
+        backoff.restarted("c", ended(0), now());
+        assert_eq!(backoff.seconds_left("c", ended(0), now()), wait);
+    }
+    let plan = plan::plan(&pod(json!({})), &observed(true, "c:1:exited=1@100"), &backoff, &Health::default(), now());
+    assert_eq!((plan.actions.len(), plan.look_again_seconds), (0, Some(200)));
+    let context = status::Context { backoff_seconds: [("c".to_owned(), 300)].into(), ..status::Context::default() };
+    let status = status::status(
+        &pod(json!({})),
+        &observed(true, "c:1:exited=1@100"),
+        &plan,
+        &Health::default(),
+        &context,
+        now(),
+    );
+    let waiting = &status["containerStatuses"][0]["state"]["waiting"];
+    assert_eq!(waiting["reason"], "CrashLoopBackOff");
+    assert_eq!(waiting["message"], "back-off 5m0s restarting failed container=c pod=p_a(u)");
+}
+
+#[test]
+fn a_pod_on_its_way_out_is_stopped_then_finished() {
+    let mut leaving = pod(json!({}));
+    leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));
+    let decide = |observed: &Observed| {
+        describe(&plan::plan(&leaving, observed, &Backoff::default(), &Health::default(), now()).actions)
+    };
+    assert_eq!(decide(&observed(true, "c:0:running")), "stop pod");
+    assert_eq!(decide(&observed(false, "c:0:exited=143")), "finish");
+}
+
+#[test]
+fn what_is_not_supported_fails_by_name_and_never_runs() {
+    let spec = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "x"}}]});
+    let plan = plan::plan(&pod(spec), &observed(false, ""), &Backoff::default(), &Health::default(), now());
+    assert!(plan.actions.is_empty());
+    let (reason, message) = plan.failure.unwrap();
+    assert_eq!(reason, "UnsupportedPodSpec");
+    assert!(message.contains("volume \"v\""), "{message}");
+}
+
+#[test]
+fn phases_and_conditions_follow_the_containers() {
+    let phase = |spec: Value, sandbox: bool, containers: &str| {
+        let (pod, observed, health) = (pod(spec), observed(sandbox, containers), Health::default());
+        let plan = plan::plan(&pod, &observed, &Backoff::default(), &health, now());
+        let status = status::status(&pod, &observed, &plan, &health, &status::Context::default(), now());
+        let ready =
+            status["conditions"].as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").unwrap();
+        format!("{} {}", status["phase"].as_str().unwrap(), ready["status"].as_str().unwrap())
+    };
+    assert_eq!(phase(json!({}), true, ""), "Pending False");
+    assert_eq!(phase(json!({}), true, "c:0:running"), "Running True");
+    assert_eq!(phase(json!({}), true, "c:0:exited=1"), "Running False");
+    assert_eq!(phase(json!({"restartPolicy": "Never"}), true, "c:0:exited=0"), "Succeeded False");
+    assert_eq!(phase(json!({"restartPolicy": "Never"}), true, "c:0:exited=1"), "Failed False");
+    assert_eq!(phase(json!({"initContainers": [{"name": "i"}]}), true, "i:0:running"), "Pending False");
+}

@@ -1,0 +1,47 @@
+//! What a pod may ask for and the agent cannot do yet: such a pod fails with a reason, it never runs half right.
+
+use k8s_openapi::api::core::v1::{Pod, Volume};
+
+/// The first thing that cannot be done, in words.
+pub fn unsupported(pod: &Pod) -> Option<String> {
+    let spec = pod.spec.as_ref()?;
+    if spec.runtime_class_name.is_some() {
+        return Some("spec.runtimeClassName".to_owned());
+    }
+    if spec.host_users == Some(false) {
+        return Some("spec.hostUsers: false (user namespaces)".to_owned());
+    }
+    if spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()) {
+        return Some("spec.resourceClaims".to_owned());
+    }
+    if spec.os.as_ref().is_some_and(|os| os.name != "linux") {
+        return Some("spec.os: only linux".to_owned());
+    }
+    if let Some(volume) = spec.volumes.iter().flatten().find(|volume| !is_known(volume)) {
+        return Some(format!(
+            "volume {:?}: only emptyDir, hostPath, configMap, secret, projected and downwardAPI",
+            volume.name
+        ));
+    }
+    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    if let Some(container) =
+        containers().find(|container| container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()))
+    {
+        return Some(format!("container {:?}: volumeDevices", container.name));
+    }
+    if let Some(container) =
+        containers().find(|container| container.restart_policy_rules.as_ref().is_some_and(|rules| !rules.is_empty()))
+    {
+        return Some(format!("container {:?}: restartPolicyRules", container.name));
+    }
+    None
+}
+
+fn is_known(volume: &Volume) -> bool {
+    volume.empty_dir.is_some()
+        || volume.host_path.is_some()
+        || volume.config_map.is_some()
+        || volume.secret.is_some()
+        || volume.projected.is_some()
+        || volume.downward_api.is_some()
+}

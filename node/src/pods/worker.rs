@@ -1,0 +1,294 @@
+//! One pod's worker: looks, decides, acts, reports, waits for a change.
+
+use super::backoff::Backoff;
+use super::observed::{Observed, uid};
+use super::plan::{self, Action, Health, Plan};
+use super::{config, status};
+use crate::events::Recorder;
+use crate::options::Options;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client};
+use node_cri::{Error, Runtime};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Before a failed runtime call or status write is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// A pod without a grace period of its own gets upstream's default.
+const GRACE_SECONDS: i64 = 30;
+
+/// What all workers of an agent share.
+pub struct Shared {
+    pub(crate) client: Client,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) recorder: Recorder,
+    pub(crate) options: Arc<Options>,
+    /// Scheme of container ids.
+    pub(crate) runtime_name: String,
+}
+
+/// One pod's worker.
+pub struct Worker {
+    shared: Arc<Shared>,
+    pod: watch::Receiver<Arc<Pod>>,
+    wake: Arc<Notify>,
+    backoff: Backoff,
+    health: Health,
+    context: status::Context,
+}
+
+impl Worker {
+    /// A worker for the pod in `pod`; `wake` is notified when the runtime reports a change of it.
+    pub fn new(shared: Arc<Shared>, pod: watch::Receiver<Arc<Pod>>, wake: Arc<Notify>) -> Self {
+        let context = status::Context {
+            host_ip: shared.options.node_ip.to_string(),
+            runtime: shared.runtime_name.clone(),
+            ..status::Context::default()
+        };
+        Self { shared, pod, wake, backoff: Backoff::default(), health: Health::default(), context }
+    }
+
+    /// Runs until the pod is gone or the agent stops. A stopping agent leaves the pod running.
+    pub async fn run(mut self, token: CancellationToken) {
+        loop {
+            let woken = Arc::clone(&self.wake);
+            let woken = woken.notified();
+            let pod = self.pod.borrow_and_update().clone();
+            let wait = match self.step(&pod).await {
+                Ok(Outcome::Gone) => return,
+                Ok(Outcome::Again) => continue,
+                Ok(Outcome::Wait(wait)) => wait,
+                Err(error) => {
+                    tracing::debug!(pod = pod.metadata.name, %error, "will try again");
+                    Some(RETRY)
+                }
+            };
+            let later = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = token.cancelled() => return,
+                () = woken => {}
+                () = later => {}
+                changed = self.pod.changed() => if changed.is_err() { return self.clean_up(&pod).await },
+            }
+        }
+    }
+
+    async fn step(&mut self, pod: &Pod) -> Result<Outcome, Failure> {
+        let observed = Observed::read(self.shared.runtime.as_ref(), uid(pod)).await?;
+        let now = Timestamp::now();
+        let plan = plan::plan(pod, &observed, &self.backoff, &self.health, now);
+        let mut acted = false;
+        for action in &plan.actions {
+            if *action == Action::Finish {
+                self.report(pod, &observed, &plan, now).await?;
+                return self.finish(pod, &observed).await;
+            }
+            acted |= self.act(pod, &observed, action).await?;
+        }
+        if acted {
+            return Ok(Outcome::Again);
+        }
+        self.report(pod, &observed, &plan, now).await?;
+        let retry = (!self.context.waiting.is_empty()).then_some(RETRY);
+        let again = plan.look_again_seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0) + 1));
+        Ok(Outcome::Wait(retry.into_iter().chain(again).min()))
+    }
+
+    /// Carries out one action; says whether it changed something.
+    async fn act(&mut self, pod: &Pod, observed: &Observed, action: &Action) -> Result<bool, Failure> {
+        let runtime = Arc::clone(&self.shared.runtime);
+        match action {
+            Action::CreateSandbox(attempt) => {
+                for old in observed.sandboxes.iter().filter(|sandbox| sandbox.ready) {
+                    runtime.stop_pod_sandbox(&old.id).await?;
+                }
+                if let Err(error) = runtime.run_pod_sandbox(&config::sandbox(pod, *attempt, String::new())).await {
+                    let message = format!("Failed to create pod sandbox: {error}");
+                    self.shared.recorder.pod(pod, None, true, "FailedCreatePodSandBox", message);
+                    return Err(error.into());
+                }
+                Ok(true)
+            }
+            Action::Start { name, attempt } => self.start(pod, observed, name, *attempt).await,
+            Action::Stop { id, reason } => {
+                let name = observed.containers.iter().find(|one| one.id == *id).map_or("", |one| one.name.as_str());
+                let message = format!("Container {name} {reason}, will be restarted");
+                self.shared.recorder.pod(pod, Some(name), false, "Killing", message);
+                runtime.stop_container(id, grace(pod)).await?;
+                self.health.failed.remove(name);
+                Ok(true)
+            }
+            Action::StopPod => {
+                let running: Vec<_> = observed.running().collect();
+                for one in &running {
+                    let message = format!("Stopping container {}", one.name);
+                    self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message);
+                }
+                let stops = running.iter().map(|one| runtime.stop_container(&one.id, grace(pod)));
+                futures::future::try_join_all(stops).await?;
+                for sandbox in observed.sandboxes.iter().filter(|sandbox| sandbox.ready) {
+                    runtime.stop_pod_sandbox(&sandbox.id).await?;
+                }
+                Ok(true)
+            }
+            Action::Remove(id) => {
+                runtime.remove_container(id).await?;
+                Ok(false)
+            }
+            Action::Finish => Ok(false),
+        }
+    }
+
+    /// Says false when the container has to wait, with the reason in `context.waiting`.
+    async fn start(&mut self, pod: &Pod, observed: &Observed, name: &str, attempt: u32) -> Result<bool, Failure> {
+        let spec = pod.spec.clone().unwrap_or_default();
+        let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+        let Some(container) = containers.into_iter().find(|container| container.name == name) else { return Ok(false) };
+        let Some(sandbox) = observed.sandbox() else { return Ok(false) };
+        if !self.ensure_image(pod, container).await? {
+            return Ok(false);
+        }
+        let runtime = Arc::clone(&self.shared.runtime);
+        let sandbox_config = config::sandbox(pod, sandbox.attempt, String::new());
+        let container_config = config::container(pod, container, attempt);
+        let created = runtime.create_container(&sandbox.id, &container_config, &sandbox_config).await;
+        let id = match created {
+            Ok(id) => id,
+            Err(error) => return Ok(self.cannot_start(pod, name, "CreateContainerError", &error)),
+        };
+        self.shared.recorder.pod(pod, Some(name), false, "Created", format!("Container created"));
+        if let Err(error) = runtime.start_container(&id).await {
+            runtime.remove_container(&id).await?;
+            return Ok(self.cannot_start(pod, name, "RunContainerError", &error));
+        }
+        self.shared.recorder.pod(pod, Some(name), false, "Started", format!("Container started"));
+        self.context.waiting.remove(name);
+        if let Some(last) = observed.newest(name) {
+            self.backoff.restarted(name, last.finished_at.unwrap_or(last.created_at), Timestamp::now());
+        }
+        Ok(true)
+    }
+
+    async fn ensure_image(&mut self, pod: &Pod, container: &Container) -> Result<bool, Failure> {
+        let image = container.image.as_deref().unwrap_or_default();
+        let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
+        let present = self.shared.runtime.image_status(image).await?.is_some();
+        let name = container.name.as_str();
+        match (policy, present) {
+            ("Never", false) => {
+                let message = format!("Container image {image:?} is not present with pull policy of Never");
+                self.shared.recorder.pod(pod, Some(name), true, "ErrImageNeverPull", message.clone());
+                self.context.waiting.insert(name.to_owned(), ("ErrImageNeverPull".to_owned(), message));
+                return Ok(false);
+            }
+            ("Never" | "IfNotPresent", true) => {
+                let message = format!("Container image {image:?} already present on machine");
+                self.shared.recorder.pod(pod, Some(name), false, "Pulled", message);
+                return Ok(true);
+            }
+            _ => {}
+        }
+        self.shared.recorder.pod(pod, Some(name), false, "Pulling", format!("Pulling image {image:?}"));
+        match self.shared.runtime.pull_image(image).await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let message = format!("Failed to pull image {image:?}: {error}");
+                self.shared.recorder.pod(pod, Some(name), true, "Failed", message.clone());
+                self.context.waiting.insert(name.to_owned(), ("ErrImagePull".to_owned(), message));
+                Ok(false)
+            }
+        }
+    }
+
+    fn cannot_start(&mut self, pod: &Pod, name: &str, reason: &str, error: &Error) -> bool {
+        self.shared.recorder.pod(pod, Some(name), true, "Failed", format!("Error: {error}"));
+        self.context.waiting.insert(name.to_owned(), (reason.to_owned(), error.to_string()));
+        false
+    }
+
+    async fn report(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Result<(), Failure> {
+        for name in &plan.backing_off {
+            self.context.backoff_seconds.insert(name.clone(), self.backoff.wait_seconds(name));
+        }
+        let status = status::status(pod, observed, plan, &self.health, &self.context, now);
+        if !status::differs(pod, &status) {
+            return Ok(());
+        }
+        let patch = json!({ "metadata": { "uid": uid(pod) }, "status": status });
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        match self.pods(pod).patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn finish(&self, pod: &Pod, observed: &Observed) -> Result<Outcome, Failure> {
+        for sandbox in &observed.sandboxes {
+            self.shared.runtime.remove_pod_sandbox(&sandbox.id).await?;
+        }
+        let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
+        let parameters = DeleteParams {
+            grace_period_seconds: Some(0),
+            preconditions: Some(preconditions),
+            ..DeleteParams::default()
+        };
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        match self.pods(pod).delete(name, &parameters).await {
+            Ok(_) => Ok(Outcome::Gone),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Outcome::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The pod was taken from the API server by force: nothing of it may stay.
+    async fn clean_up(&self, pod: &Pod) {
+        let runtime = &self.shared.runtime;
+        for sandbox in runtime.list_pod_sandboxes(Some(uid(pod))).await.unwrap_or_default() {
+            let removed = async {
+                runtime.stop_pod_sandbox(&sandbox.id).await?;
+                runtime.remove_pod_sandbox(&sandbox.id).await
+            };
+            if let Err(error) = removed.await {
+                tracing::warn!(pod = pod.metadata.name, %error, "a sandbox without a pod could not be removed");
+            }
+        }
+    }
+
+    fn pods(&self, pod: &Pod) -> Api<Pod> {
+        Api::namespaced(self.shared.client.clone(), pod.metadata.namespace.as_deref().unwrap_or_default())
+    }
+}
+
+enum Outcome {
+    /// Something was done: look again at once.
+    Again,
+    /// Nothing to do for now.
+    Wait(Option<Duration>),
+    /// The pod is no more.
+    Gone,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("container runtime: {0}")]
+    Runtime(#[from] Error),
+    #[error("API server: {0}")]
+    Api(#[from] kube::Error),
+}
+
+fn grace(pod: &Pod) -> Duration {
+    let asked = pod.metadata.deletion_grace_period_seconds;
+    let own = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    Duration::from_secs(u64::try_from(asked.or(own).unwrap_or(GRACE_SECONDS)).unwrap_or(0))
+}
