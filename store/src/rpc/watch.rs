@@ -159,13 +159,7 @@ impl Session {
     fn request(&mut self, request: pb::WatchRequest) {
         match request.request_union {
             Some(RequestUnion::CreateRequest(create)) => self.create(&create),
-            Some(RequestUnion::CancelRequest(cancel)) => {
-                // etcd says nothing about an unknown id.
-                if self.watches.remove(&cancel.watch_id).is_some() {
-                    let head = self.head_now(cancel.watch_id);
-                    self.out.push_back(pb::WatchResponse { canceled: true, ..head }.into());
-                }
-            }
+            Some(RequestUnion::CancelRequest(cancel)) => self.cancel(cancel.watch_id),
             Some(RequestUnion::ProgressRequest(_)) => self.progress_wanted = true,
             None => {}
         }
@@ -209,6 +203,14 @@ impl Session {
             Watching { cursor, progress_notify: create.progress_notify, fragment: create.fragment, silent: true };
         self.watches.insert(id, watching);
         self.group.push_ready(id);
+    }
+
+    /// etcd says nothing about an unknown id.
+    fn cancel(&mut self, id: i64) {
+        if self.watches.remove(&id).is_some() {
+            let head = self.head_now(id);
+            self.out.push_back(pb::WatchResponse { canceled: true, ..head }.into());
+        }
     }
 
     /// Reads the next piece of one watch's history.

@@ -1,5 +1,7 @@
 //! Whole members, alone and in clusters, in one process.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod bugs;
 mod cluster;
 mod conformance;
