@@ -23,6 +23,7 @@ fn passes(plan: Plan) -> Report {
     report
 }
 
+// proves: ST-37
 #[test]
 fn three_members_survive_seed_1() {
     passes(plan(1));
