@@ -5,6 +5,7 @@
 //! that default roles and bindings get back what they have lost (unless their autoupdate annotation says `false`), as
 //! upstream's reconciliation does. Several servers may run it at once.
 
+mod keeper;
 mod namespaces;
 mod policy;
 mod priority_classes;
@@ -20,7 +21,7 @@ use api_storage::{ReadRevision, StorageError};
 use serde_json::Value;
 use std::net::SocketAddr;
 
-pub use service::Advertised;
+pub use keeper::keep;
 
 /// The server's own identity.
 const SERVER: &str = "system:apiserver";
@@ -30,12 +31,16 @@ const SERVER: &str = "system:apiserver";
 /// # Errors
 /// The first write that was refused; what was written before stays, and a later run goes on.
 pub async fn run(registry: &Registry, advertise: Option<SocketAddr>) -> Result<(), Status> {
-    let user = UserInfo::new(SERVER, [MASTERS]);
-    let bootstrap = Bootstrap { registry, user };
+    let bootstrap = Bootstrap { registry, user: server() };
     namespaces::write(&bootstrap).await?;
     rbac::write(&bootstrap).await?;
     priority_classes::write(&bootstrap).await?;
     service::write(&bootstrap, advertise).await
+}
+
+/// The server's identity, which may do everything.
+fn server() -> UserInfo {
+    UserInfo::new(SERVER, [MASTERS])
 }
 
 struct Bootstrap<'a> {

@@ -40,6 +40,7 @@ use tokio_util::task::TaskTracker;
 pub const DRAIN_SECONDS_MAX: u64 = 60;
 
 const ACCEPT: TaskKind = TaskKind { name: "api-accept", on_error: OnError::ShutDown };
+const SYSTEM_OBJECTS: TaskKind = TaskKind { name: "api-system-objects", on_error: OnError::Log };
 const POLICY: TaskKind = TaskKind { name: "api-policy", on_error: OnError::ShutDown };
 const DRAIN: TaskKind = TaskKind { name: "api-drain", on_error: OnError::Log };
 
@@ -142,8 +143,10 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     });
 
     let handle = Handle { app, addresses, connections: TaskTracker::new(), delay: config.shutdown_delay };
-    let stop = supervisor.token().clone();
+    let stop = handle.app.stop.clone();
     supervisor.spawn(POLICY, async move { policy.run(stop).await });
+    let registry = Arc::clone(&handle.app.registry);
+    supervisor.spawn(SYSTEM_OBJECTS, bootstrap::keep(registry, advertise, supervisor.token().clone()));
     let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls_config));
     for listener in listeners {
         let acceptor = Acceptor {

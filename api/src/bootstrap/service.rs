@@ -4,7 +4,7 @@
 //! set, so several servers do not tread on each other.
 
 use super::Bootstrap;
-use crate::registry::{Part, Registry};
+use crate::registry::Part;
 use api_machinery::status::{Status, reason};
 use api_machinery::value;
 use serde_json::{Value, json};
@@ -15,19 +15,15 @@ const NAME: &str = "kubernetes";
 /// The port of the service; that of the servers behind it may be another.
 const PORT: u16 = 443;
 
-/// Takes a server's address out of the endpoints again.
-#[derive(Clone, Copy, Debug)]
-pub struct Advertised(pub SocketAddr);
+/// Takes the server's address out of the endpoints again; for the end of a server.
+pub(super) async fn withdraw(bootstrap: &Bootstrap<'_>, address: SocketAddr) -> Result<(), Status> {
+    set_address(bootstrap, address, false).await
+}
 
-impl Advertised {
-    /// Removes the address; for the end of a server.
-    ///
-    /// # Errors
-    /// The write was refused; a client that is sent here meets a closed port.
-    pub async fn withdraw(self, registry: &Registry) -> Result<(), Status> {
-        let user = crate::auth::UserInfo::new(super::SERVER, [crate::auth::user::MASTERS]);
-        set_address(&Bootstrap { registry, user }, self.0, false).await
-    }
+/// Whether an address means this server on other machines too. One on the loopback interface means another machine on
+/// every node; validation refuses it.
+pub(super) fn is_advertisable(address: SocketAddr) -> bool {
+    !address.ip().is_loopback() && !address.ip().is_unspecified()
 }
 
 pub(super) async fn write(bootstrap: &Bootstrap<'_>, advertise: Option<SocketAddr>) -> Result<(), Status> {
@@ -40,10 +36,7 @@ pub(super) async fn write(bootstrap: &Bootstrap<'_>, advertise: Option<SocketAdd
             "ports": [{"name": "https", "port": PORT, "protocol": "TCP", "targetPort": target}]}});
     bootstrap.ensure(services, service).await?;
     match advertise {
-        // Endpoints on the loopback interface mean another machine on every node; validation refuses them.
-        Some(address) if !address.ip().is_loopback() && !address.ip().is_unspecified() => {
-            set_address(bootstrap, address, true).await
-        }
+        Some(address) if is_advertisable(address) => set_address(bootstrap, address, true).await,
         _ => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ impl Call<'_> {
             let written = self.registry().create(self.kind, &cx, object).await?;
             self.written(&written)
         }
-        .instrument(tracing::debug_span!("verb"))
+        .instrument(tracing::trace_span!("verb"))
         .await
     }
 

@@ -1,7 +1,7 @@
 //! DELETE of a collection: everything that the selectors select.
 
 use super::Call;
-use super::list::validate_watch;
+use super::list::validate_list;
 use super::negotiate;
 use crate::http::{Body, RequestBody};
 use ::http::Response;
@@ -11,7 +11,7 @@ use api_storage::ListPage;
 impl Call<'_> {
     pub(super) async fn delete_collection(&self, body: RequestBody) -> Result<Response<Body>, Status> {
         let output = negotiate::output(&self.head.headers)?;
-        validate_watch(self.query())?;
+        validate_list(self.query())?;
         let predicate = self.predicate()?;
         let options = self.delete_options(body).await?;
         let cx = self.registry_cx(options.dry_run);

@@ -88,7 +88,7 @@ pub(super) fn parse_revision(text: &str) -> Result<Option<i64>, Status> {
 }
 
 /// Upstream's `ValidateListOptions` for lists.
-fn validate_list(query: Query<'_>) -> Result<(), Status> {
+pub(super) fn validate_list(query: Query<'_>) -> Result<(), Status> {
     let mut errors = ErrorList::new();
     let path = Path::root("resourceVersionMatch");
     let (revision_match, revision) = (query.text("resourceVersionMatch"), query.text("resourceVersion"));

@@ -3,6 +3,7 @@
 mod deletes;
 mod patches;
 mod reads;
+mod services;
 mod subresources;
 mod views;
 mod watches;

@@ -1,11 +1,12 @@
 //! PUT of an object, of its status, of its scale; and of a namespace's finalizers.
 
 use super::Call;
+use crate::auth::authz::Attributes;
 use crate::http::{Body, RequestBody};
 use crate::registry::Part;
 use crate::registry::options::WriteOptions;
 use ::http::Response;
-use api_machinery::status::Status;
+use api_machinery::status::{Status, reason};
 
 impl Call<'_> {
     pub(super) async fn update(&self, body: RequestBody) -> Result<Response<Body>, Status> {
@@ -18,9 +19,26 @@ impl Call<'_> {
             "status" => {
                 self.registry().update(self.kind, &cx, self.name(), Part::Status, |_| Ok(wanted.clone())).await?
             }
-            _ => self.registry().update(self.kind, &cx, self.name(), Part::Main, |_| Ok(wanted.clone())).await?,
+            _ => match self.registry().update(self.kind, &cx, self.name(), Part::Main, |_| Ok(wanted.clone())).await {
+                Err(status) if status.reason == reason::NOT_FOUND && self.kind.strategy.allow_create_on_update() => {
+                    self.may_create()?;
+                    self.registry().create(self.kind, &cx, wanted).await?
+                }
+                updated => updated?,
+            },
         };
         self.written(&written)
+    }
+
+    /// An update that creates needs the right to create too.
+    fn may_create(&self) -> Result<(), Status> {
+        let info = self.kind.info;
+        let attributes = Attributes::on_object(&self.cx.user, "create", info.group, info.resource, self.name())
+            .in_namespace(self.namespace());
+        if self.registry().authorizer().allows(&attributes) {
+            return Ok(());
+        }
+        Err(Status::not_authorized(&attributes.for_status(), ""))
     }
 
     pub(super) async fn finalize(&self, body: RequestBody) -> Result<Response<Body>, Status> {

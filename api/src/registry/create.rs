@@ -21,7 +21,7 @@ impl Registry {
     /// # Errors
     /// Every refusal as the Status that upstream answers.
     pub async fn create(&self, kind: &Kind, cx: &Cx<'_>, mut object: Value) -> Result<Written, Status> {
-        match self.prepare_create(kind, cx, &mut object).instrument(tracing::debug_span!("registry")).await {
+        match self.prepare_create(kind, cx, &mut object).instrument(tracing::trace_span!("registry")).await {
             Ok((claims, generated)) => {
                 let stored = self.store_new(kind, cx, &mut object, generated).await;
                 settle(claims, stored.is_ok() && !cx.dry_run).await;
@@ -89,8 +89,7 @@ impl Registry {
                 };
             }
             let new = NewObject { value: object, fields: kind.strategy.fields(object) };
-            let span = tracing::debug_span!("storage");
-            match store.create(kind.scope(cx.namespace), &name, new, ttl).instrument(span).await {
+            match store.create(kind.scope(cx.namespace), &name, new, ttl).await {
                 Ok(stored) => return Ok(Written::stored(stored, true)),
                 Err(StorageError::AlreadyExists { .. }) if generated && attempt < GENERATED_NAME_ATTEMPTS_MAX => {
                     attempt += 1;

@@ -284,3 +284,34 @@ async fn a_new_cluster_has_its_system_objects_and_starting_again_changes_nothing
     crate::bootstrap::run(server.handlers.registry(), None).await.expect("again");
     assert_eq!(revision(server.get("/api/v1/namespaces").await.expect(200)), before);
 }
+
+#[tokio::test]
+async fn an_update_creates_where_the_kind_allows_it() {
+    let server = Server::start().await;
+    let lease = json!({"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": {"name": "l"}, "spec": {}});
+    let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
+    let created = server.put(path, &lease).await.expect(201);
+    assert_eq!(server.get(path).await.expect(200), created);
+}
+
+#[tokio::test]
+async fn a_pod_gets_what_admission_adds() {
+    let server = Server::start().await;
+    let mut object = pod("p");
+    object["spec"]["priorityClassName"] = "system-node-critical".into();
+    let created = server.post("/api/v1/namespaces/default/pods", &object).await.expect(201);
+    assert_eq!(created["spec"]["priority"], 2_000_001_000);
+    assert_eq!(created["spec"]["serviceAccountName"], "default");
+    assert_eq!(created["spec"]["tolerations"].as_array().map(Vec::len), Some(2));
+    assert_eq!(created["status"]["phase"], "Pending");
+    object["metadata"]["name"] = "q".into();
+    object["spec"]["priorityClassName"] = "none".into();
+    let refused = server.post("/api/v1/namespaces/default/pods", &object).await.refusal();
+    assert_eq!(refused.2, "pods \"q\" is forbidden: no PriorityClass with name none was found");
+    let mut object = pod("r");
+    object["spec"]["serviceAccountName"] = "ghost".into();
+    let refused = server.post("/api/v1/namespaces/default/pods", &object).await.refusal();
+    let want =
+        "pods \"r\" is forbidden: error looking up service account default/ghost: serviceaccount \"ghost\" not found";
+    assert_eq!((refused.0, &*refused.2), (403, want));
+}
