@@ -21,3 +21,6 @@ pub(crate) mod volumes;
 pub(crate) use defaults::default_pod_spec;
 pub(crate) use spec::validate_pod_spec;
 pub(crate) use template::{default_template, validate_template};
+
+#[cfg(test)]
+mod tests;

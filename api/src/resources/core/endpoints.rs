@@ -74,6 +74,10 @@ impl Strategy for Endpoints {
     fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         vec![name(object).into(), addresses(object).into(), cells::age(object, now)]
     }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
 }
 
 fn validate_address(address: &Value, path: &Path, errors: &mut ErrorList) {

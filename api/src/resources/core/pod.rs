@@ -14,7 +14,7 @@ use crate::resources::lifecycle::{bump_generation, set_generation};
 use crate::resources::pod_spec::containers::validate_image_spaces;
 use crate::resources::pod_spec::defaults::{default_host_ports, default_requests, mirror_service_account};
 use crate::resources::pod_spec::{default_pod_spec, validate_pod_spec};
-use crate::resources::value::{annotation, child, default_absent, flag, has, int, keep, list, set, text};
+use crate::resources::value::{annotation, child, default_absent, existing_mut, flag, has, int, keep, list, set, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -50,6 +50,9 @@ impl Strategy for Pod {
     }
 
     fn default(&self, object: &mut Value) {
+        if let Some(status) = existing_mut(object, "status") {
+            status::default_addresses(status);
+        }
         let Some(spec) = child(object, "spec") else { return };
         default_pod_spec(spec);
         default_requests(spec);
@@ -128,10 +131,11 @@ impl Strategy for Pod {
             keep(metadata, &old["metadata"], "deletionTimestamp");
             keep(metadata, &old["metadata"], "generation");
         }
-        if let Some(status) = child(new, "status")
-            && text(status, "qosClass").is_empty()
-        {
-            keep(status, &old["status"], "qosClass");
+        if let Some(status) = child(new, "status") {
+            if text(status, "qosClass").is_empty() {
+                keep(status, &old["status"], "qosClass");
+            }
+            status::keep_observed_generations(status, &old["status"]);
         }
     }
 

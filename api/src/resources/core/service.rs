@@ -118,6 +118,10 @@ impl Strategy for Service {
         true
     }
 
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+
     fn field_labels(&self) -> &'static [&'static str] {
         &["spec.clusterIP", "spec.type"]
     }

@@ -2,10 +2,10 @@
 
 use crate::registry::strategy::{ALL_VERBS, Column, KindInfo, NameRule, Strategy, Subresource};
 use crate::resources::cells;
-use crate::resources::value::name;
+use crate::resources::value::{items_mut, name, text};
 use api_machinery::field::ErrorList;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 static INFO: KindInfo = KindInfo {
     group: "",
@@ -31,6 +31,13 @@ impl Strategy for ServiceAccount {
         &INFO
     }
 
+    /// Of a secret only the name counts.
+    fn default(&self, object: &mut Value) {
+        for secret in items_mut(object, "secrets") {
+            *secret = json!({ "name": text(secret, "name") });
+        }
+    }
+
     fn validate(&self, _object: &Value) -> ErrorList {
         ErrorList::new()
     }
@@ -49,7 +56,15 @@ impl Strategy for ServiceAccount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::resources::testing::created;
+
+    // proves: AM-33
+    #[test]
+    fn secrets_are_known_by_name_only() {
+        let given =
+            json!({"metadata": {"name": "a"}, "secrets": [{"name": "s", "namespace": "elsewhere", "uid": "1"}]});
+        assert_eq!(created(&ServiceAccount, given)["secrets"], json!([{"name": "s"}]));
+    }
 
     // proves: AM-30
     #[test]

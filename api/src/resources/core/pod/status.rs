@@ -1,12 +1,40 @@
 //! Validation of a pod's status.
 
 use crate::resources::check;
-use crate::resources::value::{has, int, list, text};
+use crate::resources::value::{has, int, items_mut, list, set, text};
 use api_machinery::field::{Error, ErrorList, Path};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Conditions of the system, whose names are not qualified.
 const SYSTEM_CONDITIONS: &[&str] = &["PodScheduled", "Ready", "Initialized"];
+
+/// `podIP` is the first of `podIPs`; either may be given, and older nodes give only the former.
+pub(super) fn default_addresses(status: &mut Value) {
+    let address = text(status, "podIP").to_owned();
+    let first = list(status, "podIPs").first().map(|first| text(first, "ip").to_owned());
+    match first {
+        Some(first) if address.is_empty() => set(status, "podIP", first),
+        Some(first) if first == address => {}
+        _ if address.is_empty() => {}
+        _ => set(status, "podIPs", json!([{ "ip": address }])),
+    }
+}
+
+/// Who leaves out the observed generation does not clear it, neither that of the status nor those of its conditions.
+pub(super) fn keep_observed_generations(new: &mut Value, old: &Value) {
+    let observed = |object: &Value| int(object, "observedGeneration").unwrap_or(0);
+    if observed(new) == 0 && observed(old) != 0 {
+        set(new, "observedGeneration", observed(old));
+    }
+    let mut stored: Vec<&Value> = list(old, "conditions").iter().collect();
+    for condition in items_mut(new, "conditions") {
+        let same_kind = stored.iter().position(|it| text(it, "type") == text(condition, "type"));
+        let before = same_kind.map_or(0, |index| observed(stored.remove(index)));
+        if observed(condition) == 0 && before != 0 {
+            set(condition, "observedGeneration", before);
+        }
+    }
+}
 
 /// Checks a write through `status`.
 pub(super) fn validate(new: &Value, old: &Value) -> ErrorList {

@@ -7,15 +7,16 @@ use serde_json::Value;
 
 /// Warnings about a new Pod.
 pub(crate) fn of_pod(pod: &Value) -> Vec<String> {
-    let mut warnings = of_spec(&pod["spec"], &Path::root("spec"));
+    let mut warnings = Vec::new();
     let complaints = names::is_dns1123_label(name(pod));
-    if text(&pod["spec"], "hostname").is_empty() && !name(pod).is_empty() && !complaints.is_empty() {
+    if !complaints.is_empty() {
         let listed = complaints.join(" ");
         warnings.push(format!(
             "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label \
              is recommended: [{listed}]"
         ));
     }
+    warnings.extend(of_spec(&pod["spec"], &Path::root("spec")));
     warnings
 }
 
