@@ -32,6 +32,28 @@ pub struct Discovery {
     aggregated: HashMap<&'static str, Document>,
 }
 
+/// Paths beside those of resources, for the index at `/`.
+const PATHS: &[&str] = &[
+    "/.well-known/openid-configuration",
+    "/healthz",
+    "/healthz/etcd",
+    "/healthz/ping",
+    "/livez",
+    "/livez/etcd",
+    "/livez/ping",
+    "/metrics",
+    "/metrics/slis",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openid/v1/jwks",
+    "/readyz",
+    "/readyz/etcd",
+    "/readyz/etcd-readiness",
+    "/readyz/ping",
+    "/readyz/shutdown",
+    "/version",
+];
+
 /// A group and its versions, in the order of preference.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -50,10 +72,14 @@ impl Discovery {
     fn of(kinds: impl Iterator<Item = &'static KindInfo>) -> Self {
         let groups = groups(kinds);
         let json = HeaderValue::from_static("application/json");
-        let legacy = legacy::documents(&groups)
+        let mut legacy: HashMap<String, Document> = legacy::documents(&groups)
             .into_iter()
             .map(|(path, value)| (path, Document::new(&value, json.clone())))
             .collect();
+        let mut paths: Vec<&str> = legacy.keys().map(String::as_str).chain(PATHS.iter().copied()).collect();
+        paths.sort_unstable();
+        let root = Document::new(&serde_json::json!({ "paths": paths }), json);
+        legacy.insert(String::new(), root);
         let aggregated_type = HeaderValue::from_static(aggregated::MEDIA_TYPE);
         let aggregated = ["/api", "/apis"]
             .into_iter()

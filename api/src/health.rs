@@ -2,8 +2,9 @@
 
 use crate::filters::request_info;
 use crate::http::{Body, respond};
-use ::http::{Response, StatusCode};
+use ::http::{HeaderValue, Response, StatusCode};
 use async_trait::async_trait;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,9 +48,42 @@ impl Root {
 }
 
 /// All checks of the server, in the order they are shown.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Health {
     checks: Arc<Vec<Arc<dyn Check>>>,
+    slis: Arc<Slis>,
+}
+
+/// Outcomes of the checks, for `/metrics/slis` alone.
+struct Slis {
+    registry: Registry,
+    healthy: IntGaugeVec,
+    outcomes: IntCounterVec,
+}
+
+impl Default for Slis {
+    fn default() -> Self {
+        let (registry, labels) = (Registry::new(), ["type", "name", "status"]);
+        let healthy = Opts::new("kubernetes_healthcheck", "This metric records the result of a single healthcheck.");
+        let outcomes =
+            Opts::new("kubernetes_healthchecks_total", "This metric records the results of all healthcheck.");
+        let slis = Self {
+            healthy: IntGaugeVec::new(healthy, &labels[..2]).expect("names and labels are constants"),
+            outcomes: IntCounterVec::new(outcomes, &labels).expect("names and labels are constants"),
+            registry,
+        };
+        let added = slis.registry.register(Box::new(slis.healthy.clone()));
+        added.and_then(|()| slis.registry.register(Box::new(slis.outcomes.clone()))).expect("two names, two metrics");
+        slis
+    }
+}
+
+impl Slis {
+    fn record(&self, root: Root, check: &str, well: bool) {
+        self.healthy.with_label_values(&[root.name(), check]).set(well.into());
+        let status = if well { "success" } else { "error" };
+        self.outcomes.with_label_values(&[root.name(), check, status]).inc();
+    }
 }
 
 impl std::fmt::Debug for Health {
@@ -62,7 +96,22 @@ impl Health {
     /// `ping`, then these.
     pub fn new(checks: impl IntoIterator<Item = Arc<dyn Check>>) -> Self {
         let ping: Arc<dyn Check> = Arc::new(Ping);
-        Self { checks: Arc::new(std::iter::once(ping).chain(checks).collect()) }
+        Self { checks: Arc::new(std::iter::once(ping).chain(checks).collect()), slis: Arc::default() }
+    }
+
+    /// `/metrics/slis`: how every check does now and how often it did before.
+    pub async fn slis(&self) -> Response<Body> {
+        for root in [Root::Healthz, Root::Livez, Root::Readyz] {
+            for check in self.checks.iter().filter(|check| check.counts_for(root)) {
+                self.slis.record(root, check.name(), within_time(check).await.is_ok());
+            }
+        }
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.slis.registry.gather(), &mut text) {
+            tracing::error!(%error, "health metrics could not be encoded");
+        }
+        let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        respond::with_type(StatusCode::OK, media_type, text.into())
     }
 
     /// Answers the path if it is one of health.
@@ -105,10 +154,12 @@ impl Health {
         let mut failed = false;
         for check in self.checks.iter().filter(|check| check.counts_for(root)) {
             let name = check.name();
+            let outcome = if excluded.iter().any(|other| other == name) { Ok(()) } else { within_time(check).await };
+            self.slis.record(root, name, outcome.is_ok());
             let line = if let Some(at) = excluded.iter().position(|other| other == name) {
                 excluded.swap_remove(at);
                 writeln!(text, "[+]{name} excluded: ok")
-            } else if let Err(error) = within_time(check).await {
+            } else if let Err(error) = outcome {
                 tracing::info!(check = name, root = root.name(), error, "health check failed");
                 failed = true;
                 writeln!(text, "[-]{name} failed: reason withheld")

@@ -70,6 +70,9 @@ pub fn server_config(material: &TlsMaterial, client_ca: &[CertificateDer<'static
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(chain, key)?;
+    // Nobody resumes: Go's clients do not by default, and what is remembered for it costs every handshake.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

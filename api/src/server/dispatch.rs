@@ -18,7 +18,7 @@ use crate::openapi::OpenApi;
 use crate::registry::Registry;
 use crate::server::checks::Shutdown;
 use crate::version;
-use ::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use ::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version};
 use api_machinery::status::Status;
@@ -86,8 +86,12 @@ impl App {
         let id = audit_id::of(request.headers());
         let is_head = request.method() == Method::HEAD;
         let gzip = compress::wanted(request.headers());
-        let mut response = match RequestInfo::new(request.method(), request.uri()) {
-            Err(error) => respond::status(&Status::bad_request(error.to_string())),
+        let info = match is_ambiguous(request.headers()) {
+            true => Err("Content-Length and Transfer-Encoding in one request".to_owned()),
+            false => RequestInfo::new(request.method(), request.uri()).map_err(|error| error.to_string()),
+        };
+        let mut response = match info {
+            Err(error) => respond::status(&Status::bad_request(error)),
             Ok(info) => {
                 let user = match caller {
                     Caller::Known(user) => Ok(user),
@@ -123,9 +127,6 @@ impl App {
         audit_id::write(id, headers);
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-        }
-        if self.shutdown.has_begun() && response.status() == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         if is_head {
             return response.map(|_| Body::empty());
@@ -188,7 +189,7 @@ impl App {
     /// Whatever is no resource.
     async fn document(&self, info: &RequestInfo, head: &Parts) -> Result<Response<Body>, Status> {
         if !matches!(info.verb(), Verb::Get | Verb::Head) {
-            return Err(Status::unknown_resource());
+            return Ok(not_found());
         }
         let (path, headers) = (info.path().trim_end_matches('/'), &head.headers);
         let query = head.uri.query().unwrap_or("");
@@ -202,12 +203,13 @@ impl App {
                 HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
                 daemon::metrics::render().into(),
             )),
+            "/metrics/slis" => Some(self.health.slis().await),
             "/openid/v1/jwks" => Some(jwks::keys(&self.tokens)),
             "/.well-known/openid-configuration" => Some(jwks::configuration(&self.tokens)),
             _ if path.starts_with("/openapi/") => self.openapi.answer(path, query, headers),
             _ => self.discovery.answer(path, headers),
         };
-        found.ok_or_else(not_found)
+        Ok(found.unwrap_or_else(not_found))
     }
 
     /// Labels of what is served; none of what is not.
@@ -228,6 +230,11 @@ impl App {
 }
 
 /// What upstream's mux says to paths it does not know.
-fn not_found() -> Status {
-    Status::unknown_resource()
+fn not_found() -> Response<Body> {
+    respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// Whether two readers could see two ends of the body: the door for smuggled requests.
+fn is_ambiguous(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }

@@ -176,6 +176,11 @@ async fn a_requested_token_is_somebody_until_its_account_is_deleted() {
     let token = admin.post(&format!("{accounts}/bot/token"), request).await;
     assert_eq!(token.code, 201, "{}", token.text);
     let token = token.json()["status"]["token"].as_str().expect("a token").to_owned();
+    let keys = admin.get("/openid/v1/jwks").await.json();
+    let header = jsonwebtoken::decode_header(&token).expect("a token");
+    assert_eq!(keys["keys"][0]["kid"], json!(header.kid));
+    let issuer = admin.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(issuer["issuer"], "https://kubernetes.default.svc");
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let mut anyone = server.dial(None).connect(server.address).await;
@@ -218,6 +223,8 @@ async fn metrics_count_requests_under_upstreams_names() {
         assert!(metrics.text.contains(line), "{line} is not in\n{}", metrics.text);
     }
     assert!(!metrics.text.contains("nobody-serves"), "labels never come from a client");
+    let slis = admin.get("/metrics/slis").await.text;
+    assert!(slis.contains("kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 1"), "{slis}");
 }
 
 // proves: OP-03
@@ -240,6 +247,35 @@ async fn a_server_that_ends_says_so_first_ends_watches_and_then_connections() {
     assert!(!server.handle.is_ready().await);
     assert_eq!(server.supervisor.wait(Duration::from_secs(30)).await, Vec::<&str>::new());
     assert!(server.dial(None).tls(server.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn paths_nobody_serves_are_404_and_the_root_lists_those_somebody_does() {
+    let server = server().await;
+    let mut admin = server.admin().await;
+    let missing = admin.get("/nowhere").await;
+    assert_eq!((missing.code, missing.text.as_str()), (404, "404 page not found\n"));
+    let paths = admin.get("/").await.json()["paths"].clone();
+    for path in paths.as_array().expect("a list") {
+        let path = path.as_str().expect("text");
+        assert_eq!(admin.get(path).await.code, 200, "{path}");
+    }
+    for bad in ["/api/v1/namespaces/../secrets", "/api/v1/namespaces/a%2Fb", "/api/v1/namespaces/%2e%2e/pods"] {
+        assert_eq!(admin.get(bad).await.code, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_two_lengths_is_refused() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = server().await;
+    let mut stream = server.dial(Some(&server.admin)).tls(server.address).await.expect("TLS");
+    let request = "POST /api/v1/namespaces HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4\r\n\
+                   transfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("sends");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
 }
 
 // proves: AM-45
