@@ -11,6 +11,7 @@ mod decode;
 mod facts;
 pub mod openapi;
 pub mod openapi_v2;
+mod pointers;
 pub mod protobuf;
 
 use std::collections::HashMap;

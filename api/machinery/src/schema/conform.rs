@@ -1,8 +1,8 @@
 //! Makes a decoded value what Go's typed decoder would have made of it.
 //!
 //! Wrong types are refused in the words of Go's `encoding/json`. Unknown fields are removed and reported with their
-//! paths. Values are brought to the form in which upstream would store them: no nulls, no empty optional lists and
-//! maps, canonical quantities, times in UTC. So the bytes that are stored are canonical however they were written.
+//! paths. Values are brought to the form in which upstream would store them: no nulls, no optional fields that are empty
+//! or zero (unless Go has a pointer there), canonical quantities, times in UTC. So the bytes that are stored are canonical however they were written.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -106,7 +106,7 @@ impl Walk {
                 continue;
             }
             self.value(field, value, &at)?;
-            if is_empty(value, &field.shape)
+            if says_nothing(value, field)
                 && !definition.requires(name)
                 && !KEPT_WHEN_EMPTY.contains(&(&definition.name, name))
             {
@@ -222,10 +222,15 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-fn is_empty(value: &Value, shape: &Shape) -> bool {
-    match (shape, value) {
+/// Whether Go would leave the field out: an empty list or map, or a zero that is not behind a pointer.
+fn says_nothing(value: &Value, field: &Field) -> bool {
+    match (&field.shape, value) {
         (Shape::List(_), Value::Array(items)) => items.is_empty(),
         (Shape::Map(_), Value::Object(entries)) => entries.is_empty(),
+        _ if field.pointer => false,
+        (Shape::String | Shape::Bytes, Value::String(text)) => text.is_empty(),
+        (Shape::Boolean, Value::Bool(value)) => !value,
+        (Shape::Int32 | Shape::Int64, Value::Number(number)) => number.as_i64() == Some(0),
         _ => false,
     }
 }

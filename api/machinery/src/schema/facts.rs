@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Schema;
+use super::pointers::is_pointer;
 use crate::gvk::GroupVersionKind;
 
 /// One type of the API.
@@ -66,6 +67,8 @@ pub enum Scalar {
 pub struct Field {
     /// Its type.
     pub shape: Shape,
+    /// Whether a zero is more than an absent field (a pointer in Go).
+    pub pointer: bool,
     /// How a list merges when it is applied.
     pub list: Option<ListKind>,
     /// Keys of a list that is a map, for server-side apply.
@@ -173,14 +176,18 @@ fn definition(name: &str, facts: &Value, by_name: &HashMap<Box<str>, u16>) -> De
     });
     let kinds = facts["kinds"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
-    let fields = facts["fields"].as_object().into_iter().flatten();
+    let short_name = name.rsplit('.').next().unwrap_or(name);
+    let fields = facts["fields"].as_object().into_iter().flatten().map(|(name, facts)| {
+        let pointer = is_pointer(short_name, name);
+        (name.as_str().into(), Field { pointer, ..field(facts, by_name) })
+    });
     Definition {
         name: name.into(),
         scalar,
         atomic: facts["mapType"] == "atomic",
         required: strings(&facts["required"]),
         kinds: kinds.map(|kind| GroupVersionKind::new(text(&kind[0]), text(&kind[1]), text(&kind[2]))).collect(),
-        fields: fields.map(|(name, facts)| (name.as_str().into(), field(facts, by_name))).collect(),
+        fields: fields.collect(),
     }
 }
 
@@ -204,6 +211,7 @@ fn field(facts: &Value, by_name: &HashMap<Box<str>, u16>) -> Field {
     let patch = facts["patch"].as_str().unwrap_or_default();
     Field {
         shape,
+        pointer: false,
         list: match facts["listType"].as_str() {
             Some("map") => Some(ListKind::Map),
             Some("set") => Some(ListKind::Set),

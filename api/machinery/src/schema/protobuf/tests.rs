@@ -111,7 +111,7 @@ fn check(definition: &Definition, numbers: &Numbers) {
 
 #[test]
 fn every_pointer_is_a_field() {
-    for (name, fields) in POINTERS {
+    for (name, fields) in crate::schema::pointers::POINTERS {
         let definitions: Vec<&Definition> =
             Schema::get().definitions().iter().filter(|definition| definition.short_name() == *name).collect();
         assert!(!definitions.is_empty(), "{name}");
