@@ -51,7 +51,7 @@ impl Strategy for Pod {
 
     fn default(&self, object: &mut Value) {
         if let Some(status) = existing_mut(object, "status") {
-            status::default_addresses(status);
+            status::default_status(status);
         }
         let Some(spec) = child(object, "spec") else { return };
         default_pod_spec(spec);
@@ -69,6 +69,8 @@ impl Strategy for Pod {
             let condition = json!({
                 "type": "PodScheduled",
                 "status": "False",
+                "lastProbeTime": null,
+                "lastTransitionTime": null,
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             });

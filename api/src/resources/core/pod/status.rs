@@ -1,15 +1,34 @@
 //! Validation of a pod's status.
 
 use crate::resources::check;
-use crate::resources::value::{has, int, items_mut, list, set, text};
+use crate::resources::value::{child, default_absent, has, int, items_mut, list, set, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::{Value, json};
 
 /// Conditions of the system, whose names are not qualified.
 const SYSTEM_CONDITIONS: &[&str] = &["PodScheduled", "Ready", "Initialized"];
 
+/// Fills in a status: addresses, and what upstream writes of conditions and containers even where it is empty.
+pub(super) fn default_status(status: &mut Value) {
+    default_addresses(status);
+    for condition in items_mut(status, "conditions") {
+        default_absent(condition, "lastProbeTime", Value::Null);
+        default_absent(condition, "lastTransitionTime", Value::Null);
+    }
+    for key in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
+        for container in items_mut(status, key) {
+            child(container, "state");
+            child(container, "lastState");
+            default_absent(container, "image", "");
+            default_absent(container, "imageID", "");
+            default_absent(container, "ready", false);
+            default_absent(container, "restartCount", 0);
+        }
+    }
+}
+
 /// `podIP` is the first of `podIPs`; either may be given, and older nodes give only the former.
-pub(super) fn default_addresses(status: &mut Value) {
+fn default_addresses(status: &mut Value) {
     let address = text(status, "podIP").to_owned();
     let first = list(status, "podIPs").first().map(|first| text(first, "ip").to_owned());
     match first {

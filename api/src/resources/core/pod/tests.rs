@@ -344,12 +344,22 @@ fn addresses_go_together_and_observed_generations_stay() {
         "podIP": "10.0.0.2",
         "podIPs": [{"ip": "10.0.0.2"}],
         "observedGeneration": 3,
-        "conditions": [{"type": "Ready", "observedGeneration": 2}, {"type": "Ready"}],
+        "conditions": [
+            {"type": "Ready", "lastProbeTime": null, "lastTransitionTime": null, "observedGeneration": 2},
+            {"type": "Ready", "lastProbeTime": null, "lastTransitionTime": null},
+        ],
     });
     assert_eq!(new["status"], want);
     let mut both = json!({"spec": {}, "status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}});
     Pod.default(&mut both);
     assert_eq!(both["status"]["podIP"], "10.0.0.1");
+    let mut started = json!({"spec": {}, "status": {"containerStatuses": [{"name": "a", "state": {"running": {}}}]}});
+    Pod.default(&mut started);
+    let want = json!([{
+        "name": "a", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"running": {}}, "lastState": {},
+    }]);
+    assert_eq!(started["status"]["containerStatuses"], want);
 }
 
 // proves: AM-04
