@@ -25,12 +25,11 @@ const STORAGE_VERSION: &str = "3.5";
 /// The member in this process.
 pub(crate) struct LocalStore {
     replica: Arc<Replica>,
-    advertise_client_urls: Vec<String>,
 }
 
 impl LocalStore {
-    pub(crate) fn new(replica: Arc<Replica>, advertise_client_urls: Vec<String>) -> Self {
-        Self { replica, advertise_client_urls }
+    pub(crate) fn new(replica: Arc<Replica>) -> Self {
+        Self { replica }
     }
 
     pub(crate) fn replica(&self) -> &Arc<Replica> {
@@ -205,16 +204,12 @@ impl Store for LocalStore {
         if request.linearizable {
             self.replica.linearize().await?;
         }
-        let own = self.replica.identity().member_id;
-        let members = self.replica.members().into_iter().map(|(id, node, is_learner)| pb::Member {
-            id,
-            name: node.name,
-            peer_ur_ls: node.peer_urls,
-            // The others' client URLs are not replicated yet; clients take an empty list for "not known".
-            client_ur_ls: if id == own { self.advertise_client_urls.clone() } else { Vec::new() },
-            is_learner,
+        let members = self.replica.members().into_iter().map(|(id, node, is_learner)| async move {
+            let client_ur_ls = self.replica.client_urls_of(id, &node).await;
+            pb::Member { id, name: node.name, peer_ur_ls: node.peer_urls, client_ur_ls, is_learner }
         });
-        Ok(pb::MemberListResponse { header: Some(self.header_now()), members: members.collect() })
+        let members = futures::future::join_all(members).await;
+        Ok(pb::MemberListResponse { header: Some(self.header_now()), members })
     }
 
     async fn status(&self, _request: pb::StatusRequest) -> Result<pb::StatusResponse> {

@@ -15,6 +15,8 @@ use crate::peer::{Answers, GrpcTransport, Handler, Transport};
 use crate::raft::{Replica, Start};
 use crate::{rpc, upkeep};
 
+/// Ends with the member; fails when one of its vital tasks did, so that the process hears of it.
+const MEMBER: TaskKind = TaskKind { name: "store", on_error: OnError::ShutDown };
 const FLUSH: TaskKind = TaskKind { name: "store-flush", on_error: OnError::Log };
 const SWEEP: TaskKind = TaskKind { name: "store-sweep", on_error: OnError::ShutDown };
 const COMPACTION: TaskKind = TaskKind { name: "store-compaction", on_error: OnError::Log };
@@ -77,7 +79,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
     };
     let prepared = Start::new(&config, identity, Arc::clone(&transport)).await?;
     // A stage of its own: the member can be stopped without the process.
-    let supervisor = supervisor.child();
+    let (process, supervisor) = (supervisor, supervisor.child());
     let handler: Answers = Arc::clone(&prepared.replica) as Arc<dyn Handler>;
     transport.serve(identity.member_id, Arc::downgrade(&handler));
     rpc::serve_peers(peer_listeners, peer_tls.as_ref(), identity, &handler, &supervisor)?;
@@ -95,12 +97,13 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
         let task = upkeep::compact(Arc::clone(&replica), config.auto_compaction_retention, stop());
         supervisor.spawn(COMPACTION, task);
     }
-    let advertised = match config.advertise_client_urls.is_empty() {
-        true => config.listen_client_urls.clone(),
-        false => config.advertise_client_urls.clone(),
-    };
-    let store = Arc::new(LocalStore::new(Arc::clone(&replica), advertised));
+    let store = Arc::new(LocalStore::new(Arc::clone(&replica)));
     rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor)?;
+    let stage = supervisor.clone();
+    process.spawn(MEMBER, async move {
+        stage.token().cancelled().await;
+        stage.failure().map_or(Ok(()), Err)
+    });
     Ok(Member { replica, store, supervisor, client_addresses, peer_addresses, lock: Mutex::new(Some(lock)) })
 }
 

@@ -39,6 +39,8 @@ pub enum Method {
     ReadIndex = 7,
     /// Renewals and remaining times of leases, which only the leader knows.
     Lease = 8,
+    /// Where do you serve clients?
+    Describe = 9,
 }
 
 impl Method {
@@ -53,6 +55,7 @@ impl Method {
             Self::Propose,
             Self::ReadIndex,
             Self::Lease,
+            Self::Describe,
         ]
         .into_iter()
         .find(|method| *method as u32 == number)

@@ -78,7 +78,7 @@ impl Transport for GrpcTransport {
             Method::Append => Lane::Entries,
             Method::Vote | Method::PreVote | Method::TransferLeader => Lane::Liveness,
             Method::Snapshot => Lane::Snapshot,
-            Method::Propose | Method::ReadIndex | Method::Lease => Lane::Clients,
+            Method::Propose | Method::ReadIndex | Method::Lease | Method::Describe => Lane::Clients,
         };
         let mut client = self.client(target, lane)?;
         let envelope = Envelope {

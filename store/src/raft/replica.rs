@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use std::collections::BTreeMap;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use store_client::{Code, Error};
@@ -24,11 +25,13 @@ use crate::config::Config;
 use crate::error::StartError;
 use crate::identity::{Identity, member_id};
 use crate::lease::Lessor;
-use crate::peer::{Handler, Method, Transport};
+use crate::peer::{Handler, Method, Target, Transport};
 use crate::state::State;
 
 /// How long a request waits for its outcome: etcd's five seconds, and twice its election timeout of one.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
+/// How long another member may take to tell where it serves clients.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a request without a leader waits before it looks again.
 const LEADER_POLL: Duration = Duration::from_millis(20);
 
@@ -44,6 +47,9 @@ pub(crate) struct Replica {
     proposals: mpsc::Sender<Proposal>,
     reads: mpsc::Sender<Waiting>,
     receiver: Receiver,
+    client_urls: Vec<String>,
+    /// What the other members said of themselves when they were last reached.
+    known_client_urls: Mutex<HashMap<u64, Vec<String>>>,
 }
 
 /// A member put together but not yet running.
@@ -97,6 +103,11 @@ impl Start {
             proposals,
             reads: read_queue,
             receiver: Receiver::default(),
+            client_urls: match config.advertise_client_urls.is_empty() {
+                true => config.listen_client_urls.clone(),
+                false => config.advertise_client_urls.clone(),
+            },
+            known_client_urls: Mutex::default(),
         };
         Ok(Self { replica: Arc::new(replica), proposer, reads, members: members.collect() })
     }
@@ -178,6 +189,24 @@ impl Replica {
         let membership = metrics.membership_config.membership();
         let voters: Vec<u64> = membership.voter_ids().collect();
         membership.nodes().map(|(id, node)| (*id, node.clone(), !voters.contains(id))).collect()
+    }
+
+    /// Where a member serves clients, asked of itself; empty if it was never reached, which clients take for "not started".
+    pub(crate) async fn client_urls_of(&self, id: u64, node: &Node) -> Vec<String> {
+        if id == self.identity.member_id {
+            return self.client_urls.clone();
+        }
+        let target = Target { id, urls: node.peer_urls.clone() };
+        let answer = self.transport.call(&target, Method::Describe, Bytes::new(), DESCRIBE_TIMEOUT).await;
+        let urls: Option<Vec<String>> = answer.ok().and_then(|answer| codec::decode(&answer).ok());
+        let mut known = self.known_client_urls.lock();
+        match urls {
+            Some(urls) => {
+                known.insert(id, urls.clone());
+                urls
+            }
+            None => known.get(&id).cloned().unwrap_or_default(),
+        }
     }
 
     /// Makes the state durable as it is and lets the log go that it covers.
@@ -353,6 +382,7 @@ impl Handler for Replica {
             Method::Propose => self.answer_forwarded(&request).await.map_err(|error| text(&error)),
             Method::ReadIndex => self.answer_read_index().await,
             Method::Lease => self.answer_lease(&request).await,
+            Method::Describe => Ok(codec::encode(&self.client_urls)),
         }
     }
 }

@@ -7,5 +7,6 @@ mod cluster;
 mod conformance;
 mod single;
 mod support;
+mod tls;
 mod watch;
 mod wire;
