@@ -5,6 +5,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod body_limit;
 pub mod compress;
+pub mod contain;
 pub mod deadline;
 pub mod impersonate;
 pub mod in_flight;

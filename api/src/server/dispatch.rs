@@ -8,7 +8,7 @@ use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
 use crate::filters::in_flight::{self, InFlight, RequestGuard};
 use crate::filters::request_info::{RequestInfo, Verb};
-use crate::filters::{audit_id, authorize, compress, deadline, impersonate, warnings};
+use crate::filters::{audit_id, authorize, compress, contain, deadline, impersonate, warnings};
 use crate::handlers::Handlers;
 use crate::health::Health;
 use crate::http::connection::Service;
@@ -22,8 +22,6 @@ use ::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, Heade
 use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version};
 use api_machinery::status::Status;
-use futures::FutureExt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -80,95 +78,73 @@ impl App {
         self: Arc<Self>,
         caller: Caller,
         mut guard: Option<RequestGuard>,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
     ) -> Response<Body> {
-        let started = Instant::now();
         let id = audit_id::of(request.headers());
         let is_head = request.method() == Method::HEAD;
-        let gzip = compress::wanted(request.headers());
-        let info = match is_ambiguous(request.headers()) {
-            true => Err("Content-Length and Transfer-Encoding in one request".to_owned()),
-            false => RequestInfo::new(request.method(), request.uri()).map_err(|error| error.to_string()),
-        };
-        let mut response = match info {
-            Err(error) => respond::status(&Status::bad_request(error)),
-            Ok(info) => {
-                let user = match caller {
-                    Caller::Known(user) => Ok(user),
-                    Caller::Peer(peer) => self.authenticator.authenticate(&peer, &info, request.headers_mut()).await,
-                };
-                let user = user.and_then(|user| impersonate::apply(&self.authorizer, user, request.headers_mut()));
-                match user {
-                    Err(status) => {
-                        metrics::request(&info, Labels::default(), status.http_code(), started.elapsed());
-                        respond::status(&status)
-                    }
-                    Ok(user) => {
-                        let labels = self.labels(&info);
-                        let cx = Arc::new(RequestContext::new(info, user));
-                        let response = match self.in_flight.enter(&cx.info, &cx.user, labels) {
-                            Err(in_flight::Full) => in_flight::too_many_requests(),
-                            Ok(place) => {
-                                match &mut guard {
-                                    Some(guard) => guard.absorb(place),
-                                    None => guard = Some(place),
-                                }
-                                let response = Arc::clone(&self).within_deadline(Arc::clone(&cx), request).await;
-                                compress::apply(gzip, cx.info.verb(), response)
-                            }
-                        };
-                        metrics::request(&cx.info, labels, response.status().as_u16(), started.elapsed());
-                        response
-                    }
-                }
-            }
-        };
+        let answered = self.filtered(caller, &mut guard, request).await;
+        let mut response = answered.unwrap_or_else(|status| respond::status(&status));
         let headers = response.headers_mut();
         audit_id::write(id, headers);
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         }
-        if is_head {
-            return response.map(|_| Body::empty());
-        }
         match guard {
+            _ if is_head => response.map(|_| Body::empty()),
             Some(guard) => response.map(|body| body.guarded(guard)),
             None => response,
         }
     }
 
-    /// Reads are dropped when their time is up; writes go on, whatever becomes of their client, so that none stops half
-    /// way.
-    async fn within_deadline(
+    /// The filters, in upstream's order. The guard takes the request's place among those in flight.
+    async fn filtered(
         self: Arc<Self>,
-        cx: Arc<RequestContext>,
-        request: Request<RequestBody>,
-    ) -> Response<Body> {
+        caller: Caller,
+        guard: &mut Option<RequestGuard>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<Body>, Status> {
+        let started = Instant::now();
+        if is_ambiguous(request.headers()) {
+            return Err(Status::bad_request("Content-Length and Transfer-Encoding in one request"));
+        }
+        let info = RequestInfo::new(request.method(), request.uri())
+            .map_err(|error| Status::bad_request(error.to_string()))?;
+        let user = match caller {
+            Caller::Known(user) => Ok(user),
+            Caller::Peer(peer) => self.authenticator.authenticate(&peer, &info, request.headers_mut()).await,
+        };
+        let user = user
+            .and_then(|user| impersonate::apply(&self.authorizer, user, request.headers_mut()))
+            .inspect_err(|status| metrics::request(&info, Labels::default(), status.http_code(), started.elapsed()))?;
+        let labels = self.labels(&info);
+        let gzip = compress::wanted(request.headers());
+        let cx = Arc::new(RequestContext::new(info, user));
+        let response = match self.in_flight.enter(&cx.info, &cx.user, labels) {
+            Err(in_flight::Full) => in_flight::too_many_requests(),
+            Ok(place) => {
+                match guard {
+                    Some(guard) => guard.absorb(place),
+                    None => *guard = Some(place),
+                }
+                let response = self.contained(Arc::clone(&cx), request).await;
+                compress::apply(gzip, cx.info.verb(), response)
+            }
+        };
+        metrics::request(&cx.info, labels, response.status().as_u16(), started.elapsed());
+        Ok(response)
+    }
+
+    async fn contained(self: Arc<Self>, cx: Arc<RequestContext>, request: Request<RequestBody>) -> Response<Body> {
         let limit = match deadline::of(&cx.info, request.uri().query().unwrap_or("")) {
             Ok(limit) => limit,
             Err(status) => return respond::status(&status),
         };
-        let info = &cx.info;
-        let finished = if info.verb().is_read() || info.is_long_running() {
-            let guarded = AssertUnwindSafe(self.authorized(&cx, request)).catch_unwind();
-            match limit {
-                Some(limit) => tokio::time::timeout(limit, guarded).await.map(|outcome| outcome.map_err(drop)),
-                None => Ok(guarded.await.map_err(drop)),
+        match limit {
+            Some(limit) if !cx.info.verb().is_read() => {
+                let app = Arc::clone(&self);
+                contain::write(limit, &self.writes, async move { app.authorized(&cx, request).await }).await
             }
-        } else {
-            let (app, cx) = (Arc::clone(&self), Arc::clone(&cx));
-            let write = self.writes.spawn(async move { app.authorized(&cx, request).await });
-            let limit = limit.unwrap_or(std::time::Duration::from_secs(deadline::REQUEST_SECONDS_MAX));
-            tokio::time::timeout(limit, write).await.map(|outcome| outcome.map_err(drop))
-        };
-        match finished {
-            Err(_) => deadline::exceeded(),
-            Ok(Ok(response)) => response,
-            Ok(Err(())) => {
-                tracing::error!(verb = info.verb().as_str(), path = info.path(), "a request caused a panic");
-                let text = "This request caused apiserver to panic. Look in the logs for details.\n";
-                respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)
-            }
+            limit => contain::read(limit, self.authorized(&cx, request)).await,
         }
     }
 

@@ -266,6 +266,19 @@ async fn paths_nobody_serves_are_404_and_the_root_lists_those_somebody_does() {
 }
 
 #[tokio::test]
+async fn whoever_connects_and_says_nothing_is_let_go() {
+    use tokio::io::AsyncReadExt;
+    let server = server().await;
+    let mut silent = tokio::net::TcpStream::connect(server.address).await.expect("TCP");
+    let mut idle = server.dial(None).tls(server.address).await.expect("TLS");
+    // Nothing else goes on: time passes as fast as the server's own deadlines ask for.
+    tokio::time::pause();
+    let mut bytes = Vec::new();
+    assert_eq!(silent.read_to_end(&mut bytes).await.unwrap_or_default(), 0, "no handshake");
+    assert_eq!(idle.read_to_end(&mut bytes).await.unwrap_or_default(), 0, "no request");
+}
+
+#[tokio::test]
 async fn a_request_with_two_lengths_is_refused() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let server = server().await;
