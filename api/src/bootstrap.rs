@@ -73,6 +73,12 @@ impl Bootstrap<'_> {
         if self.find(kind, &namespace, &name).await?.is_some() {
             return Ok(());
         }
+        self.create(kind, object).await
+    }
+
+    /// Creates the object; that another server was faster is no failure.
+    async fn create(&self, kind: &Kind, object: Value) -> Result<(), Status> {
+        let namespace = meta::namespace(&object).to_owned();
         match self.registry.create(kind, &self.cx(&namespace), object).await {
             Err(status) if status.reason != reason::ALREADY_EXISTS => Err(status),
             _ => Ok(()),

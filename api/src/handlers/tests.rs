@@ -1,6 +1,7 @@
 //! Requests to answers, in this process over the in-memory store: everything behind the filters.
 
 mod deletes;
+mod logs;
 mod patches;
 mod reads;
 mod services;
