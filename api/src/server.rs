@@ -21,7 +21,7 @@ use crate::filters::in_flight::InFlight;
 use crate::handlers::{Handlers, Kubelets};
 use crate::health::{Health, Root};
 use crate::http::accept::Acceptor;
-use crate::http::tls::{self, TlsError};
+use crate::http::tls::{self, ServingCertificate, TlsError, TlsMaterial};
 use crate::openapi::OpenApi;
 use crate::registry::{Registry, Settings};
 use crate::resources;
@@ -79,6 +79,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct Handle {
     app: Arc<App>,
+    serving: Arc<ServingCertificate>,
     addresses: Arc<[SocketAddr]>,
     connections: TaskTracker,
     delay: Duration,
@@ -96,8 +97,8 @@ impl std::fmt::Debug for Handle {
 /// See [`StartError`]; nothing is left running.
 pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, StartError> {
     let client_ca = tls::certificates(&config.client_ca_pem, "the client CA")?;
-    let mut tls_config = tls::server_config(&config.tls, &client_ca)?;
-    tls_config.max_early_data_size = 0;
+    let serving = Arc::new(ServingCertificate::new(&config.tls)?);
+    let tls_config = tls::server_config(Arc::clone(&serving), &client_ca)?;
     let key = SigningKey::from_pem(&config.service_account_signing_key_pem)?;
     let kubelets = Kubelets::new(&config.kubelet_client).map_err(StartError::NodeClient)?;
     let storage = &config.storage;
@@ -142,7 +143,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
         writes: TaskTracker::new(),
     });
 
-    let handle = Handle { app, addresses, connections: TaskTracker::new(), delay: config.shutdown_delay };
+    let handle = Handle { app, serving, addresses, connections: TaskTracker::new(), delay: config.shutdown_delay };
     let stop = handle.app.stop.clone();
     supervisor.spawn(POLICY, async move { policy.run(stop).await });
     let registry = Arc::clone(&handle.app.registry);
@@ -181,6 +182,14 @@ impl Handle {
     /// The first of [`Self::local_addrs`].
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.addresses.first().copied()
+    }
+
+    /// Shows another serving certificate to new connections.
+    ///
+    /// # Errors
+    /// The material is unusable; the old certificate stays.
+    pub fn replace_certificate(&self, material: &TlsMaterial) -> Result<(), TlsError> {
+        self.serving.replace(material)
     }
 
     /// Whether `/readyz` says yes.

@@ -35,7 +35,7 @@ impl Authenticator {
         let certificate = self.certificates.authenticate(peer);
         if let Ok(Some(user)) = certificate {
             headers.remove(AUTHORIZATION);
-            metrics::authentication("success");
+            metrics::authenticated();
             return Ok(user);
         }
         let token = bearer_token(headers);
@@ -43,11 +43,11 @@ impl Authenticator {
         let refused = match (token, certificate) {
             (Some(token), _) => match self.tokens.verify(&token, &[]).await {
                 Ok(verified) => {
-                    metrics::authentication("success");
+                    metrics::authenticated();
                     return Ok(verified.user);
                 }
                 Err(TokenError::Unavailable(error)) => {
-                    metrics::authentication("error");
+                    metrics::unauthenticated("error");
                     tracing::warn!(peer = %peer.address, error, "token not checked");
                     return Err(Status::unauthorized("Unauthorized"));
                 }
@@ -59,7 +59,7 @@ impl Authenticator {
             }
             (None, Ok(_)) => "no credentials".to_owned(),
         };
-        metrics::authentication("failure");
+        metrics::unauthenticated("failure");
         tracing::debug!(peer = %peer.address, path = info.path(), reason = refused, "unauthenticated");
         Err(Status::unauthorized("Unauthorized"))
     }

@@ -3,11 +3,14 @@
 //! Upstream answers 401 to a certificate it does not trust; rustls would end the handshake. So any chain is let in here
 //! as long as the client proves that it holds the key, and the authentication filter decides.
 
+use parking_lot::RwLock;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 use std::sync::Arc;
 
@@ -59,22 +62,62 @@ pub fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer
 /// The configuration of a listener. `client_ca` only names the CAs in the request for a client certificate.
 ///
 /// # Errors
-/// The material is unusable.
-pub fn server_config(material: &TlsMaterial, client_ca: &[CertificateDer<'static>]) -> Result<ServerConfig, TlsError> {
-    let chain = certificates(&material.cert_chain_pem, "the serving certificate")?;
-    let key = PrivateKeyDer::from_pem_slice(&material.key_pem)
-        .map_err(|error| TlsError::Pem { what: "the serving key", reason: error.to_string() })?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+/// There is no configuration without a protocol version; ours has two.
+pub fn server_config(
+    serving: Arc<ServingCertificate>,
+    client_ca: &[CertificateDer<'static>],
+) -> Result<ServerConfig, TlsError> {
+    let provider = provider();
     let verifier = AnyClient { hints: subjects(client_ca), provider: Arc::clone(&provider) };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(serving);
     // Nobody resumes: Go's clients do not by default, and what is remembered for it costs every handshake.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The certificate that new connections see; the same for every name they ask for. It can be replaced at any time.
+#[derive(Debug)]
+pub struct ServingCertificate(RwLock<Arc<CertifiedKey>>);
+
+impl ServingCertificate {
+    /// Reads certificate and key.
+    ///
+    /// # Errors
+    /// The material is unusable.
+    pub fn new(material: &TlsMaterial) -> Result<Self, TlsError> {
+        Ok(Self(RwLock::new(certified(material)?)))
+    }
+
+    /// Shows another certificate from now on. Connections that are there stay as they are.
+    ///
+    /// # Errors
+    /// The material is unusable; the old certificate stays.
+    pub fn replace(&self, material: &TlsMaterial) -> Result<(), TlsError> {
+        *self.0.write() = certified(material)?;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for ServingCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read()))
+    }
+}
+
+fn certified(material: &TlsMaterial) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = certificates(&material.cert_chain_pem, "the serving certificate")?;
+    let key = PrivateKeyDer::from_pem_slice(&material.key_pem)
+        .map_err(|error| TlsError::Pem { what: "the serving key", reason: error.to_string() })?;
+    Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 fn subjects(certificates: &[CertificateDer<'static>]) -> Vec<DistinguishedName> {

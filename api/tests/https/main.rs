@@ -93,6 +93,25 @@ async fn both_versions_of_http_are_spoken_over_tls_from_1_2_on_and_nothing_witho
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
 }
 
+// proves: SE-01
+#[tokio::test]
+async fn a_certificate_is_replaced_without_a_restart_and_a_broken_one_is_not_taken() {
+    let server = server().await;
+    let shown = async || {
+        let stream = server.dial(None).tls(server.address).await.expect("TLS");
+        stream.get_ref().1.peer_certificates().expect("a certificate")[0].clone()
+    };
+    let first = shown().await;
+    let renewed = server.ca.server();
+    let material = |key: &str| TlsMaterial { cert_chain_pem: renewed.cert_pem.clone().into(), key_pem: key.into() };
+    assert!(server.handle.replace_certificate(&material("no key")).is_err());
+    assert_eq!(shown().await, first);
+    let other = server.ca.server();
+    assert!(server.handle.replace_certificate(&material(&other.key_pem)).is_err(), "the key of another certificate");
+    server.handle.replace_certificate(&material(&renewed.key_pem)).expect("usable");
+    assert_ne!(shown().await, first);
+}
+
 // proves: SE-02
 #[tokio::test]
 async fn strangers_are_told_401_and_may_only_ask_how_the_server_is() {
