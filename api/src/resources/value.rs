@@ -130,11 +130,18 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
     api_machinery::value::semantic_eq(Some(a), Some(b))
 }
 
-/// Writes every quantity of the map at `key` in canonical form (`1000m` becomes `1`), as decoding does upstream.
+/// Writes every quantity of the resource list at `key` in canonical form (`1000m` becomes `1`), rounded up to
+/// thousandths, as decoding and defaulting do upstream.
 pub(crate) fn canonical_quantities(object: &mut Value, key: &str) {
     if let Some(Value::Object(map)) = object.get_mut(key) {
         for value in map.values_mut() {
-            canonical_quantity(value);
+            if let Some(amount) = quantity(value).filter(|amount| !amount.is_whole()) {
+                let rounded = Quantity::from_millis(amount.milli_value());
+                let amount = if rounded == amount { amount } else { rounded };
+                *value = Value::String(amount.to_string());
+            } else {
+                canonical_quantity(value);
+            }
         }
     }
 }
@@ -149,9 +156,8 @@ pub(crate) fn canonical_quantity(value: &mut Value) {
 /// The quantity a value holds: a string or a number.
 pub(crate) fn quantity(value: &Value) -> Option<Quantity> {
     match value {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(number) => number.to_string().parse().ok(),
-        _ => None,
+        Value::Null => None,
+        value => Quantity::from_value(value).ok(),
     }
 }
 

@@ -133,15 +133,17 @@ fn validate_amount(name: &str, amount: &Value, path: &Path, errors: &mut ErrorLi
 
 /// The amount of a resource: not negative, whole where the resource is counted.
 pub(crate) fn validate_value(name: &str, amount: &Value, path: &Path, errors: &mut ErrorList) {
-    let Some(quantity) = quantity(amount) else {
-        let text = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-        errors.push(Error::invalid(path, amount.clone(), text));
-        return;
+    let quantity = match Quantity::from_value(amount) {
+        Ok(quantity) => quantity,
+        Err(error) => {
+            errors.push(Error::invalid(path, amount.clone(), error.to_string()));
+            return;
+        }
     };
     if quantity.is_negative() {
         errors.push(Error::invalid(path, quantity.to_string(), check::NOT_NEGATIVE));
     }
-    if (WHOLE.contains(&name) || is_extended(name)) && quantity.milli_value() % 1000 != 0 {
+    if (WHOLE.contains(&name) || is_extended(name)) && !quantity.is_whole() {
         errors.push(Error::invalid(path, quantity.to_string(), "must be an integer"));
     }
 }

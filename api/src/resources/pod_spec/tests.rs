@@ -146,6 +146,20 @@ fn resources_are_amounts_of_known_names() {
 
 // proves: AM-33
 #[test]
+fn amounts_are_written_in_one_way() {
+    let mut spec = json!({"containers": [{"name": "a", "image": "x", "resources": {
+        "limits": {"cpu": "0.0001", "memory": "1024Mi"}, "requests": {"cpu": 1, "memory": "1500M"}}}],
+        "overhead": {"cpu": "1000m"}});
+    default_pod_spec(&mut spec);
+    assert_eq!(
+        spec["containers"][0]["resources"],
+        json!({"limits": {"cpu": "1m", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1500M"}})
+    );
+    assert_eq!(spec["overhead"], json!({"cpu": "1"}));
+}
+
+// proves: AM-33
+#[test]
 fn host_ports_namespaces_and_names_do_not_collide() {
     let ports = json!({"ports": [{"containerPort": 80, "hostPort": 80}, {"containerPort": 81, "hostPort": 80}]});
     assert_eq!(

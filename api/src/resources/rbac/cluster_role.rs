@@ -1,10 +1,11 @@
 //! ClusterRole: rights in every namespace and outside of them.
 
 use crate::registry::strategy::{ALL_VERBS, Hooks, KindInfo, NameRule, Strategy};
+use crate::resources::check;
 use crate::resources::rbac::GROUP;
 use crate::resources::rbac::rules::{self, NoEscalation};
-use crate::resources::value::default_absent;
-use api_machinery::field::ErrorList;
+use crate::resources::value::{default_absent, has, list};
+use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::Value;
 
 static INFO: KindInfo = KindInfo {
@@ -37,7 +38,11 @@ impl Strategy for ClusterRole {
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
-        rules::validate(object, false)
+        let mut errors = rules::validate(object, false);
+        if has(object, "aggregationRule") {
+            validate_aggregation(&object["aggregationRule"], &mut errors);
+        }
+        errors
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {
@@ -46,5 +51,17 @@ impl Strategy for ClusterRole {
 
     fn allow_create_on_update(&self) -> bool {
         true
+    }
+}
+
+fn validate_aggregation(rule: &Value, errors: &mut ErrorList) {
+    let path = Path::of(&["aggregationRule", "clusterRoleSelectors"]);
+    let selectors = list(rule, "clusterRoleSelectors");
+    if selectors.is_empty() {
+        let text = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+        errors.push(Error::required(&path, text));
+    }
+    for (index, selector) in selectors.iter().enumerate() {
+        check::label_selector(selector, &path.index(index), errors);
     }
 }

@@ -42,6 +42,24 @@ fn rules_are_about_resources_or_about_paths() {
 
 // proves: AM-33
 #[test]
+fn an_aggregated_role_selects_others() {
+    let role =
+        |selectors: Value| json!({"metadata": {"name": "r"}, "aggregationRule": {"clusterRoleSelectors": selectors}});
+    assert_eq!(errors_of(&ClusterRole, role(json!([{"matchLabels": {"a": "b"}}]))), [""; 0]);
+    assert_eq!(
+        errors_of(&ClusterRole, role(json!([]))),
+        ["aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if \
+             aggregationRule is non-nil"]
+    );
+    assert_eq!(
+        errors_of(&ClusterRole, role(json!([{"matchExpressions": [{"key": "a", "operator": "In"}]}]))),
+        ["aggregationRule.clusterRoleSelectors[0].matchExpressions[0].values: Required value: must be specified when \
+             `operator` is 'In' or 'NotIn'"]
+    );
+}
+
+// proves: AM-33
+#[test]
 fn bindings_name_a_role_and_subjects() {
     let good = binding(
         json!({"kind": "Role", "name": "r"}),

@@ -77,7 +77,7 @@ fn repeated_ports(container: &Value, path: &Path, warnings: &mut Vec<String>) {
 
 fn fractional_bytes(resources: &Value, list: &'static str, path: &Path, warnings: &mut Vec<String>) {
     for (name, amount) in pairs(resources, list) {
-        let fractional = quantity(amount).is_some_and(|amount| amount.milli_value() % 1000 != 0);
+        let fractional = quantity(amount).is_some_and(|amount| !amount.is_whole());
         if matches!(name, "memory" | "ephemeral-storage") && fractional {
             let amount = amount.as_str().unwrap_or("");
             warnings.push(format!(
