@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use store_wal::disk::Fault;
 use tokio::time::Instant;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, DISK_LATENCY_MAX};
 use crate::network::{CALM, Weather};
 
 /// How long a request to flush may take before it is left alone.
@@ -39,7 +39,7 @@ impl Chaos {
     pub async fn step(&mut self) -> Result<(), String> {
         self.bury_the_dead().await?;
         let member = self.random.random_range(0..self.cluster.len());
-        match self.random.random_range(0..16) {
+        match self.random.random_range(0..17) {
             0..3 => self.crash(member).await,
             3 => self.power_cut_in_a_write(member),
             4 => self.failing_disk(member),
@@ -50,6 +50,7 @@ impl Chaos {
             12 => self.heal(),
             13 => self.weather(),
             14 => self.slow_disk(member),
+            15 => self.blackout().await,
             _ => self.flush(member).await,
         }
     }
@@ -60,7 +61,7 @@ impl Chaos {
         self.cluster.network.heal();
         self.cluster.network.set_weather(CALM);
         for member in 0..self.cluster.len() {
-            self.cluster.set_disk_latency(member, Duration::from_millis(1));
+            self.cluster.set_disk_latency(member, DISK_LATENCY_MAX);
             // Faults that are due later go with the old disk.
             self.cluster.crash(member).await?;
             self.cluster.reboot_disk(member);
@@ -89,6 +90,15 @@ impl Chaos {
             }
         }
         Ok(())
+    }
+
+    /// The power of all members goes at once: what was acknowledged must be on disks, memory does not count.
+    async fn blackout(&mut self) -> Result<(), String> {
+        self.note("blackout".into());
+        for member in 0..self.cluster.len() {
+            self.cluster.crash(member).await?;
+        }
+        self.restart_all_that_are_down().await
     }
 
     fn power_cut_in_a_write(&mut self, member: usize) -> Result<(), String> {

@@ -21,6 +21,8 @@ use crate::network::{Network, Port};
 
 /// Small, so that rotation, purging and recycling happen all the time.
 pub const SEGMENT_BYTES: u64 = 64 * 1024;
+/// Longest time that a healthy disk takes for a write: long enough that crashes find writes under way.
+pub const DISK_LATENCY_MAX: Duration = Duration::from_millis(5);
 /// Log bytes between two flushes of the state: small for the same reason.
 const FLUSH_LOG_BYTES: u64 = 32 * 1024;
 /// Few, so that a member that was away for a while needs a snapshot.
@@ -69,7 +71,7 @@ impl Cluster {
             name: format!("m{number}"),
             disk: MemoryDisk::new(random.random()),
             lives: 0,
-            latency_max: Arc::new(Mutex::new(Duration::from_millis(1))),
+            latency_max: Arc::new(Mutex::new(DISK_LATENCY_MAX)),
             running: None,
         });
         let slots = Mutex::new(slots.collect());
