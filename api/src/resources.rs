@@ -62,11 +62,6 @@ pub static TABLE: &[&dyn Strategy] = &[
     &scheduling::priority_class::PriorityClass,
 ];
 
-/// Every served kind.
-pub fn table() -> &'static [&'static dyn Strategy] {
-    TABLE
-}
-
 #[cfg(test)]
 mod tests {
     use super::TABLE;

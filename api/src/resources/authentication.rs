@@ -1,5 +1,4 @@
 //! Kinds of the authentication.k8s.io group. None of them is stored.
 
 pub mod self_subject_review;
-pub mod token_request;
 pub mod token_review;
