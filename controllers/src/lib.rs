@@ -7,11 +7,32 @@
 pub mod context;
 pub mod informers;
 
+pub mod clusterrole_aggregation;
 pub mod deployment;
+pub mod endpointslice;
+pub mod garbage_collector;
+pub mod namespace;
+pub mod node_lifecycle;
 pub mod replicaset;
+pub mod root_ca;
+pub mod serviceaccount;
 
+mod discover;
 mod objects;
 mod ownership;
 
 pub use context::{ClientFor, Context, Options};
 pub use informers::Informers;
+
+/// Starts every controller. They run until the context's supervisor is told to stop.
+pub fn start(context: &Context) {
+    clusterrole_aggregation::start(context);
+    deployment::start(context);
+    endpointslice::start(context);
+    garbage_collector::start(context);
+    namespace::start(context);
+    node_lifecycle::start(context);
+    replicaset::start(context);
+    root_ca::start(context);
+    serviceaccount::start(context);
+}

@@ -1,0 +1,9 @@
+//! EndpointSlices: which pods serve a Service (upstream: `pkg/controller/endpointslice`).
+
+mod controller;
+pub mod plan;
+
+#[cfg(test)]
+mod tests;
+
+pub use controller::start;

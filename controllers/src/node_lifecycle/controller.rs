@@ -1,0 +1,136 @@
+//! Watches nodes and their leases, writes conditions and taints, evicts.
+
+use super::plan::{self, Eviction};
+use crate::Context;
+use crate::objects::name;
+use controllers_runtime::events::Level;
+use controllers_runtime::worker::{self, Next};
+use controllers_runtime::{Delta, Key, Queue, Recorder};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const NAME: &str = "node-controller";
+/// Nodes looked at at a time.
+const WORKERS: usize = 4;
+/// Between two looks at a node that says nothing new (upstream: `--node-monitor-period`).
+const MONITOR_PERIOD: Duration = Duration::from_secs(5);
+
+/// Starts the controller.
+pub fn start(context: &Context) {
+    let controller = Arc::new(Controller {
+        client: (context.client_for)(NAME),
+        recorder: context.recorder.named(NAME),
+        context: context.clone(),
+        heard: Mutex::default(),
+    });
+    let queue: Queue<Key> = Queue::new("node-lifecycle");
+    let (keys, own) = (queue.clone(), Arc::clone(&controller));
+    context.informers.nodes.on_change(move |delta| {
+        let key = Key::of(delta.object().as_ref());
+        if matches!(delta, Delta::Deleted(_)) {
+            own.heard.lock().remove(&key.name);
+        }
+        keys.add(key);
+    });
+    let own = Arc::clone(&controller);
+    context.informers.node_leases.on_change(move |delta| {
+        if let Delta::Applied { new, .. } = delta {
+            own.heard.lock().insert(name(&new.metadata).to_owned(), Instant::now());
+        }
+    });
+    worker::start(&queue, WORKERS, &context.supervisor, move |key| {
+        let controller = Arc::clone(&controller);
+        async move { controller.reconcile(&key).await }
+    });
+}
+
+struct Controller {
+    client: Client,
+    recorder: Recorder,
+    context: Context,
+    /// When each node's lease was last seen to change, by this process's clock.
+    heard: Mutex<HashMap<String, Instant>>,
+}
+
+impl Controller {
+    async fn reconcile(&self, key: &Key) -> Result<Next, kube::Error> {
+        let Some(node) = self.context.informers.nodes.index().get(key) else { return Ok(Next::Wait) };
+        let now = Timestamp::now();
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        // A node that was never heard of since this process leads gets the full grace period.
+        let heard = *self.heard.lock().entry(key.name.clone()).or_insert_with(Instant::now);
+        let is_silent = heard.elapsed() > self.context.options.node_monitor_grace_period;
+        if is_silent && let Some(conditions) = plan::unknown_conditions(&node, now) {
+            let patch = Patch::Strategic(json!({ "status": { "conditions": conditions } }));
+            nodes.patch_status(&key.name, &PatchParams::default(), &patch).await?;
+            let message = format!("Node {} status is now: NodeNotReady", key.name);
+            self.recorder.event(node.as_ref(), Level::Normal, "NodeNotReady", message);
+            self.mark_pods_unready(&key.name).await?;
+            return Ok(Next::After(MONITOR_PERIOD));
+        }
+        if let Some(taints) = plan::taints(&node, now) {
+            let patch = json!({ "metadata": { "resourceVersion": node.metadata.resource_version }, "spec": { "taints": taints } });
+            nodes.patch(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+            return Ok(Next::After(MONITOR_PERIOD));
+        }
+        self.evict(&node, now).await?;
+        Ok(Next::After(MONITOR_PERIOD))
+    }
+
+    async fn evict(&self, node: &Node, now: Timestamp) -> Result<(), kube::Error> {
+        let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+        if !taints.iter().any(|taint| taint.effect == "NoExecute") {
+            return Ok(());
+        }
+        for pod in self.pods_on(name(&node.metadata)) {
+            if plan::eviction(&pod, taints, now) != Eviction::In(0) {
+                continue;
+            }
+            let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+            let message = format!("Marking for deletion Pod {namespace}/{}", name(&pod.metadata));
+            self.recorder.event(pod.as_ref(), Level::Normal, "TaintManagerEviction", message);
+            let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
+            let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+            match pods.delete(name(&pod.metadata), &parameters).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Services must not send traffic to pods of a node that nobody hears.
+    async fn mark_pods_unready(&self, node: &str) -> Result<(), kube::Error> {
+        for pod in self.pods_on(node) {
+            let Some(ready) = crate::objects::ready_condition(&pod) else { continue };
+            let mut condition = json!(ready);
+            condition["status"] = json!("False");
+            condition["lastTransitionTime"] =
+                json!(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
+            let patch = json!({ "metadata": { "uid": pod.metadata.uid }, "status": { "conditions": [condition] } });
+            let pods: Api<Pod> =
+                Api::namespaced(self.client.clone(), pod.metadata.namespace.as_deref().unwrap_or_default());
+            match pods.patch_status(name(&pod.metadata), &PatchParams::default(), &Patch::Strategic(patch)).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn pods_on(&self, node: &str) -> Vec<Arc<Pod>> {
+        let on_node = |pod: &Arc<Pod>| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
+        self.context.informers.pods.index().list().into_iter().filter(on_node).collect()
+    }
+}

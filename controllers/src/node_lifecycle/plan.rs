@@ -1,0 +1,190 @@
+//! What a node's lease and conditions ask for. Pure.
+
+use crate::objects::is_terminating;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod, Taint, Toleration};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Taint of a node that says it is not ready.
+pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
+/// Taint of a node that says nothing.
+pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+/// Taint of a node that was closed.
+pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+/// Conditions of a node that stop being known when it stops answering.
+const CONDITIONS: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
+
+/// The conditions of a node that has not answered, or `None` if they say so already.
+pub fn unknown_conditions(node: &Node, now: Timestamp) -> Option<Vec<NodeCondition>> {
+    let mut conditions = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let mut changed = false;
+    for type_ in CONDITIONS {
+        match conditions.iter_mut().find(|condition| condition.type_ == type_) {
+            Some(condition) if condition.status == "Unknown" => {}
+            Some(condition) => {
+                changed = true;
+                condition.status = "Unknown".to_owned();
+                condition.reason = Some("NodeStatusUnknown".to_owned());
+                condition.message = Some("Kubelet stopped posting node status.".to_owned());
+                condition.last_transition_time = Some(Time(now));
+            }
+            None => {
+                changed = true;
+                conditions.push(NodeCondition {
+                    type_: type_.to_owned(),
+                    status: "Unknown".to_owned(),
+                    reason: Some("NodeStatusNeverUpdated".to_owned()),
+                    message: Some("Kubelet never posted node status.".to_owned()),
+                    last_heartbeat_time: node.metadata.creation_timestamp.clone(),
+                    last_transition_time: Some(Time(now)),
+                });
+            }
+        }
+    }
+    changed.then_some(conditions)
+}
+
+/// The taints that the node should have, if they differ from those it has.
+pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
+    let ready = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = ready.into_iter().flatten().find(|condition| condition.type_ == "Ready");
+    let sick = match ready.map(|condition| condition.status.as_str()) {
+        Some("True") => None,
+        Some("False") => Some(NOT_READY),
+        Some(_) => Some(UNREACHABLE),
+        // A node that has not said anything yet is new.
+        None => Some(NOT_READY),
+    };
+    let is_closed = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+    let mut wanted: Vec<(&str, &str)> =
+        sick.into_iter().flat_map(|key| [(key, "NoSchedule"), (key, "NoExecute")]).collect();
+    if is_closed {
+        wanted.push((UNSCHEDULABLE, "NoSchedule"));
+    }
+    let old = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    let is_ours = |taint: &Taint| [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&taint.key.as_str());
+    let is_wanted = |taint: &Taint| wanted.contains(&(taint.key.as_str(), taint.effect.as_str()));
+    let mut new: Vec<Taint> = old.iter().filter(|taint| !is_ours(taint) || is_wanted(taint)).cloned().collect();
+    for (key, effect) in wanted {
+        if !new.iter().any(|taint| taint.key == key && taint.effect == effect) {
+            new.push(Taint {
+                key: key.to_owned(),
+                effect: effect.to_owned(),
+                value: None,
+                time_added: Some(Time(now)),
+            });
+        }
+    }
+    (new != old).then_some(new)
+}
+
+/// When a pod has to leave its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// It may stay.
+    Never,
+    /// In this many seconds; 0 means now.
+    In(i64),
+}
+
+/// What the node's `NoExecute` taints mean to a pod.
+pub fn eviction(pod: &Pod, taints: &[Taint], now: Timestamp) -> Eviction {
+    if is_terminating(&pod.metadata) {
+        return Eviction::Never;
+    }
+    let tolerations = pod.spec.as_ref().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default();
+    let mut soonest = None;
+    for taint in taints.iter().filter(|taint| taint.effect == "NoExecute") {
+        let matching: Vec<&Toleration> = tolerations.iter().filter(|toleration| tolerates(toleration, taint)).collect();
+        if matching.is_empty() {
+            return Eviction::In(0);
+        }
+        let Some(seconds) = matching.iter().filter_map(|toleration| toleration.toleration_seconds).min() else {
+            continue;
+        };
+        let added = taint.time_added.as_ref().map_or(now, |time| time.0);
+        let left = (added.as_second() + seconds.max(0) - now.as_second()).max(0);
+        soonest = Some(soonest.map_or(left, |soonest: i64| soonest.min(left)));
+    }
+    soonest.map_or(Eviction::Never, Eviction::In)
+}
+
+fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let (effect, key) = (text(&toleration.effect), text(&toleration.key));
+    if (!effect.is_empty() && effect != taint.effect) || (!key.is_empty() && key != taint.key) {
+        return false;
+    }
+    match text(&toleration.operator).as_str() {
+        "Exists" => true,
+        "" | "Equal" => text(&toleration.value) == text(&taint.value),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: &str = "2026-01-01T01:00:00Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
+
+    fn node(ready: &str) -> Node {
+        serde_json::from_value(json!({"metadata": {"name": "n"}, "spec": {}, "status": {"conditions": [{"type": "Ready", "status": ready}]}})).unwrap()
+    }
+
+    // proves: CT-17
+    #[test]
+    fn a_silent_node_is_unknown_and_tainted_until_it_answers() {
+        let mut node = node("True");
+        assert_eq!(taints(&node, now()), None);
+        let conditions = unknown_conditions(&node, now()).unwrap();
+        assert!(conditions.iter().all(|condition| condition.status == "Unknown"));
+        assert_eq!(conditions[0].message.as_deref(), Some("Kubelet stopped posting node status."));
+        node.status.as_mut().unwrap().conditions = Some(conditions);
+        assert_eq!(unknown_conditions(&node, now()), None);
+        let tainted = taints(&node, now()).unwrap();
+        let keys: Vec<_> = tainted.iter().map(|taint| (taint.key.as_str(), taint.effect.as_str())).collect();
+        assert_eq!(keys, [(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]);
+        node.spec.as_mut().unwrap().taints = Some(tainted);
+        node.status = self::node("True").status;
+        assert_eq!(taints(&node, now()), Some(Vec::new()));
+    }
+
+    #[test]
+    fn foreign_taints_stay_and_a_closed_node_has_its_own() {
+        let mut node = node("True");
+        let foreign = Taint { key: "x".into(), effect: "NoSchedule".into(), ..Taint::default() };
+        node.spec.as_mut().unwrap().taints = Some(vec![foreign.clone()]);
+        node.spec.as_mut().unwrap().unschedulable = Some(true);
+        let new = taints(&node, now()).unwrap();
+        assert_eq!((new[0].clone(), new[1].key.as_str()), (foreign, UNSCHEDULABLE));
+    }
+
+    #[test]
+    fn pods_leave_when_their_tolerance_ends() {
+        let pod = |tolerations: serde_json::Value| -> Pod {
+            serde_json::from_value(
+                json!({"metadata": {"name": "p"}, "spec": {"containers": [], "tolerations": tolerations}}),
+            )
+            .unwrap()
+        };
+        let taint = Taint {
+            key: UNREACHABLE.into(),
+            effect: "NoExecute".into(),
+            value: None,
+            time_added: Some(Time("2026-01-01T00:59:00Z".parse().unwrap())),
+        };
+        let decide = |tolerations| eviction(&pod(tolerations), std::slice::from_ref(&taint), now());
+        assert_eq!(decide(json!([])), Eviction::In(0));
+        assert_eq!(decide(json!([{"operator": "Exists"}])), Eviction::Never);
+        let five_minutes =
+            json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]);
+        assert_eq!(decide(five_minutes), Eviction::In(240));
+        assert_eq!(eviction(&pod(json!([])), &[], now()), Eviction::Never);
+    }
+}
