@@ -15,10 +15,10 @@ use crate::watch;
 /// Largest request: etcd's default of `--max-request-bytes`. Larger ones are refused with "request is too large".
 pub const REQUEST_BYTES_MAX: usize = 3 << 19;
 
-/// What [`pb::StatusResponse::version`] says: what clients detect features from. Everything etcd added after it
-/// (fast watch progress checks by 3.5.13, RangeStream in 3.7) is left alone by clients that see it; progress requests on a
-/// whole stream, which 3.4 introduced, are here.
-pub const COMPATIBLE_VERSION: &str = "3.5.0";
+/// What [`pb::StatusResponse::version`] says: what clients detect features from. The first release of etcd whose progress
+/// marks never overtake events, which is where clients begin to ask for them; what etcd added later (RangeStream in 3.7)
+/// is left alone by clients that see it.
+pub const COMPATIBLE_VERSION: &str = "3.5.13";
 /// Minor version that wrote the data, as etcd shows it.
 const STORAGE_VERSION: &str = "3.5";
 
