@@ -219,8 +219,8 @@ impl Cache {
         *self.progress.lock() = None;
     }
 
-    /// Whether the feed follows the store.
-    pub(crate) fn is_connected(&self) -> bool {
+    /// Whether the store tells on request how far the feed is.
+    pub(crate) fn can_catch_up(&self) -> bool {
         self.progress.lock().is_some()
     }
 

@@ -19,6 +19,7 @@ mod leases;
 pub mod metrics;
 mod options;
 mod predicate;
+mod progress;
 mod resource;
 mod resource_store;
 mod scope;

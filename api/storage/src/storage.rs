@@ -5,6 +5,7 @@ use crate::confirm::Confirmer;
 use crate::continue_token::ContinueKey;
 use crate::error::StorageError;
 use crate::leases::Leases;
+use crate::progress::Progress;
 use crate::resource::Resource;
 use crate::resource_store::ResourceStore;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ pub(crate) struct Hub {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) confirmer: Confirmer,
     pub(crate) leases: Leases,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) continue_key: ContinueKey,
     registry: Mutex<Registry>,
     feeds: Mutex<JoinSet<()>>,
@@ -41,6 +43,7 @@ impl Storage {
         let hub = Hub {
             confirmer: Confirmer::new(Arc::clone(&store)),
             leases: Leases::new(Arc::clone(&store)),
+            progress: Arc::default(),
             store,
             continue_key,
             registry: Mutex::default(),
@@ -89,7 +92,7 @@ impl Hub {
         let definition = registry.definitions.get(&name).unwrap_or(resource);
         let cache = Cache::new(Arc::clone(definition));
         registry.caches.insert(name, Arc::clone(&cache));
-        self.feeds.lock().spawn(feed::run(Arc::clone(&cache), Arc::clone(&self.store)));
+        self.feeds.lock().spawn(feed::run(Arc::clone(&cache), Arc::clone(&self.store), Arc::clone(&self.progress)));
         cache
     }
 }

@@ -269,6 +269,8 @@ impl Source {
         };
         cache.wait_ready().await?;
         let at_least = match options.start {
+            // Without marks to wait for, the state at hand has to do, as upstream has it.
+            WatchStart::Unset if !self.hub.progress.is_trusted(&*self.hub.store).await => 0,
             WatchStart::Unset => self.hub.confirmer.current_revision().await?,
             WatchStart::From(revision) if with_state => revision,
             WatchStart::From(revision) => return Ok(self.resume(cache, revision)),
@@ -320,11 +322,11 @@ impl Source {
     }
 
     fn open_history(&self, revision: i64) -> Opening {
-        Opening::new(Arc::clone(&self.hub.store), self.scope.range.clone(), revision, false)
+        Opening::new(&self.hub, self.scope.range.clone(), revision, false)
     }
 
     fn reopen_history(&self, revision: i64) -> Opening {
-        Opening::new(Arc::clone(&self.hub.store), self.scope.range.clone(), revision, true)
+        Opening::new(&self.hub, self.scope.range.clone(), revision, true)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Cache;
 use crate::error::StorageError;
+use crate::progress::Progress;
 use crate::store_ops;
 use futures::{FutureExt, StreamExt};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ enum End {
 }
 
 /// Runs until it is dropped.
-pub(crate) async fn run(cache: Arc<Cache>, store: Arc<dyn Store>) {
+pub(crate) async fn run(cache: Arc<Cache>, store: Arc<dyn Store>, progress: Arc<Progress>) {
     let mut retry = RETRY_MIN;
     let mut filled = false;
     loop {
@@ -40,7 +41,7 @@ pub(crate) async fn run(cache: Arc<Cache>, store: Arc<dyn Store>) {
             Ok(()) => {
                 filled = true;
                 let before = cache.inner.lock().revision;
-                let end = follow(&cache, &*store).await;
+                let end = follow(&cache, &*store, &progress).await;
                 cache.disconnect();
                 if cache.inner.lock().revision > before {
                     retry = RETRY_MIN;
@@ -76,18 +77,21 @@ async fn fill(cache: &Cache, store: &dyn Store) -> Result<(), StorageError> {
     Ok(())
 }
 
-async fn follow(cache: &Cache, store: &dyn Store) -> Result<End, StorageError> {
+async fn follow(cache: &Cache, store: &dyn Store, progress: &Progress) -> Result<End, StorageError> {
+    let trusted = progress.is_trusted(store).await;
     let range = KeyRange::prefix(cache.resource.prefix());
     let start = cache.inner.lock().revision + 1;
     let mut handle = store.watch(store_ops::watch_request(range, start, false)).await?;
-    cache.set_progress_requester(handle.progress_requester());
+    if trusted {
+        cache.set_progress_requester(handle.progress_requester());
+    }
     loop {
         let event = match timeout(QUIET, handle.next()).await {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(End::Broken),
             Err(_) => {
                 cache.tick();
-                handle.request_progress();
+                cache.request_progress();
                 continue;
             }
         };

@@ -86,8 +86,8 @@ impl ResourceStore {
             ListRevision::NotOlderThan(revision) => cache.wait_for(revision).await?,
             ListRevision::Consistent => {
                 let revision = self.hub.confirmer.current_revision().await?;
-                // Without a feed there is nothing to wait for.
-                let hopeless = cache.revision() < revision && !cache.is_connected();
+                // Without a feed that says how far it is there is nothing to wait for.
+                let hopeless = cache.revision() < revision && !cache.can_catch_up();
                 if hopeless || cache.wait_for(revision).await.is_err() {
                     cache.metrics.consistent_read_fallbacks.inc();
                     return Ok(None);

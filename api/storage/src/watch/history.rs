@@ -4,6 +4,7 @@ use super::Source;
 use crate::cache::change::Change;
 use crate::error::StorageError;
 use crate::item::WatchItem;
+use crate::storage::Hub;
 use crate::store_ops::watch_request;
 use crate::stored::Stored;
 use futures::future::BoxFuture;
@@ -11,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use store_client::{Store, WatchEvent, WatchHandle};
+use store_client::{WatchEvent, WatchHandle};
 use store_types::mvccpb::event::EventType;
 use store_types::{Event, KeyRange};
 use tokio::time::Instant;
@@ -22,11 +23,12 @@ const RETRY: Duration = Duration::from_millis(200);
 const ATTEMPTS_MAX: u32 = 25;
 
 /// A watch on the store that is being opened.
-pub(crate) struct Opening(BoxFuture<'static, Result<WatchHandle, StorageError>>);
+pub(crate) struct Opening(BoxFuture<'static, Result<History, StorageError>>);
 
 impl Opening {
     /// Opens a watch on everything after `revision`.
-    pub(crate) fn new(store: Arc<dyn Store>, range: KeyRange, revision: i64, broken: bool) -> Self {
+    pub(crate) fn new(hub: &Hub, range: KeyRange, revision: i64, broken: bool) -> Self {
+        let (store, progress) = (Arc::clone(&hub.store), Arc::clone(&hub.progress));
         let open = async move {
             let mut attempts = 0;
             if broken {
@@ -34,7 +36,12 @@ impl Opening {
             }
             loop {
                 match store.watch(watch_request(range.clone(), revision.saturating_add(1), true)).await {
-                    Ok(handle) => return Ok(handle),
+                    Ok(handle) => {
+                        let history = History { handle, marks: progress.is_trusted(&*store).await };
+                        // The mark comes behind the history: then the watch has caught up.
+                        history.request_progress();
+                        return Ok(history);
+                    }
                     Err(error) if error.retryable() && attempts < ATTEMPTS_MAX => attempts += 1,
                     Err(error) => return Err(error.into()),
                 }
@@ -45,17 +52,15 @@ impl Opening {
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<History, StorageError>> {
-        self.0.poll_unpin(context).map_ok(|handle| {
-            // The mark comes behind the history: then the watch has caught up.
-            handle.request_progress();
-            History { handle }
-        })
+        self.0.poll_unpin(context)
     }
 }
 
 /// An open watch on the store.
 pub(crate) struct History {
     handle: WatchHandle,
+    /// Whether progress marks may be asked for.
+    marks: bool,
 }
 
 /// What one poll brought.
@@ -70,7 +75,9 @@ pub(crate) enum Step {
 
 impl History {
     pub(crate) fn request_progress(&self) {
-        self.handle.request_progress();
+        if self.marks {
+            self.handle.request_progress();
+        }
     }
 
     /// Appends the next items; `delivered` is where the watch stands.
