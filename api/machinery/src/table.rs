@@ -25,20 +25,19 @@ pub struct Column {
 
 impl Column {
     /// A column that is always shown.
-    pub const fn new(
-        name: &'static str,
-        kind: &'static str,
-        format: &'static str,
-        description: &'static str,
-    ) -> Column {
-        Column { name, kind, format, description, priority: 0 }
+    pub const fn new(name: &'static str, kind: &'static str) -> Self {
+        Self { name, kind, format: "", description: "", priority: 0 }
     }
 
-    /// The same, shown only with `-o wide`.
-    #[must_use]
-    pub const fn wide(self) -> Column {
-        Column { priority: 1, ..self }
+    /// A column that is shown only with `-o wide`.
+    pub const fn wide(name: &'static str, kind: &'static str) -> Self {
+        Self { name, kind, format: "", description: "", priority: 1 }
     }
+
+    /// The name column.
+    pub const NAME: Self = Self { name: "Name", kind: "string", format: "name", description: "", priority: 0 };
+    /// The age column.
+    pub const AGE: Self = Self::new("Age", "string");
 
     fn definition(&self) -> Value {
         json!({"name": self.name, "type": self.kind, "format": self.format, "description": self.description,
@@ -114,7 +113,7 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 2] =
-        [Column::new("Name", "string", "name", "The name."), Column::new("Node", "string", "", "Where.").wide()];
+        [Column { description: "The name.", ..Column::NAME }, Column { description: "Where.", ..Column::wide("Node", "string") }];
 
     // proves: AM-30
     #[test]

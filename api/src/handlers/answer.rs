@@ -1,13 +1,13 @@
 //! Writes one object into a response, in the form the client asked for.
 
 use super::negotiate::{self, Encoding, Output, View};
-use super::{Call, partial, pretty, table};
+use super::{Call, partial, pretty};
 use crate::http::{Body, respond};
 use crate::registry::{Object, Written};
 use ::http::{HeaderValue, Response, StatusCode};
 use api_machinery::codec;
 use api_machinery::status::Status;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 impl Call<'_> {
     /// What a create or an update answers, with its warnings.
@@ -20,7 +20,6 @@ impl Call<'_> {
     /// One object in the form that Accept asks for.
     pub(super) fn object(&self, code: StatusCode, object: &Object) -> Result<Response<Body>, Status> {
         let output = negotiate::output(&self.head.headers)?;
-        let fail = |error: api_storage::StorageError| self.kind.status(&error, self.name());
         let json = match output.view {
             View::Object => match object {
                 Object::Stored(stored) => {
@@ -30,11 +29,8 @@ impl Call<'_> {
                 }
                 Object::Imagined(_) => BytesMut::from(object.to_json()),
             },
-            View::Partial => partial::object(&object.decode().map_err(fail)?),
-            View::Table => {
-                let include = table::include_object(self.query())?;
-                table::of_one(self.kind, &object.decode().map_err(fail)?, include, jiff::Timestamp::now())
-            }
+            View::Partial => BytesMut::from(partial::object(object)),
+            View::Table => self.rows()?.one(object).map_err(|error| self.kind.status(&error, self.name()))?,
             View::PartialList => {
                 return Err(Status::failure(
                     406,
@@ -71,9 +67,4 @@ impl Call<'_> {
         let output = Output { encoding, view: View::Object };
         self.json_as(code, output, BytesMut::from(status.to_json()))
     }
-}
-
-/// The bytes of a value.
-pub(super) fn encode(value: &serde_json::Value) -> Bytes {
-    codec::encode(value)
 }

@@ -41,6 +41,12 @@ impl Call<'_> {
         Ok(ListOptions { namespace, predicate: self.predicate()?, limit, continue_token, revision })
     }
 
+    /// The rows of a table that answers this request.
+    pub(super) fn rows(&self) -> Result<table::Rows<'_>, Status> {
+        let include = table::include_object(self.query())?;
+        Ok(table::Rows { kind: self.kind, include, now: jiff::Timestamp::now() })
+    }
+
     /// One page in the form that was asked for.
     pub(super) fn page(&self, output: negotiate::Output, page: ListPage) -> Result<Response<Body>, Status> {
         let json = match output.view {
@@ -51,12 +57,8 @@ impl Call<'_> {
                 }
                 list_body::whole(self.kind, &page)
             }
-            View::PartialList => partial::list(&page).map_err(|error| self.kind.status(&error, ""))?,
-            View::Table => {
-                let include = table::include_object(self.query())?;
-                table::of_page(self.kind, &page, include, jiff::Timestamp::now())
-                    .map_err(|error| self.kind.status(&error, ""))?
-            }
+            View::PartialList => partial::list(&page),
+            View::Table => self.rows()?.page(&page).map_err(|error| self.kind.status(&error, ""))?,
             View::Partial => {
                 return Err(Status::failure(
                     406,

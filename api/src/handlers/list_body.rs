@@ -2,6 +2,7 @@
 
 use crate::http::{Body, BoxError};
 use crate::registry::Kind;
+use api_machinery::list::{self, ListMeta};
 use api_storage::{ListPage, Stored};
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -36,36 +37,22 @@ pub(super) fn whole(kind: &Kind, page: &ListPage) -> BytesMut {
         }
         item.write_json(&mut out);
     }
-    out.put_slice(b"]}");
+    list::write_tail(&mut out);
     out
 }
 
 fn head(kind: &Kind, page: &ListPage, out: &mut BytesMut) {
-    out.put_slice(b"{\"kind\":\"");
-    out.put_slice(kind.info.kind.as_bytes());
-    out.put_slice(b"List\",\"apiVersion\":\"");
-    out.put_slice(kind.api_version.as_bytes());
-    out.put_slice(b"\",\"metadata\":");
-    metadata(page, out);
-    out.put_slice(b",\"items\":[");
+    let list_kind = format!("{}List", kind.info.kind);
+    list::write_head(&kind.api_version, &list_kind, &meta(page), out);
 }
 
-/// The list's metadata as a JSON map.
-pub(super) fn metadata(page: &ListPage, out: &mut BytesMut) {
-    out.put_slice(b"{\"resourceVersion\":\"");
-    out.put_slice(itoa::Buffer::new().format(page.resource_version).as_bytes());
-    out.put_u8(b'"');
-    if let Some(token) = &page.continue_token {
-        // Base64 needs no escapes.
-        out.put_slice(b",\"continue\":\"");
-        out.put_slice(token.as_bytes());
-        out.put_u8(b'"');
+/// The metadata of a page.
+pub(super) fn meta(page: &ListPage) -> ListMeta<'_> {
+    ListMeta {
+        resource_version: page.resource_version,
+        continue_token: page.continue_token.as_deref().unwrap_or_default(),
+        remaining_item_count: page.remaining_item_count,
     }
-    if let Some(remaining) = page.remaining_item_count {
-        out.put_slice(b",\"remainingItemCount\":");
-        out.put_slice(itoa::Buffer::new().format(remaining).as_bytes());
-    }
-    out.put_u8(b'}');
 }
 
 struct Frames {
@@ -86,7 +73,8 @@ impl http_body::Body for Frames {
         let this = &mut *self;
         while this.out.len() < FRAME_BYTES {
             let Some(item) = this.items.next() else {
-                this.out.put_slice(b"]}\n");
+                list::write_tail(&mut this.out);
+                this.out.put_u8(b'\n');
                 this.done = true;
                 return Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))));
             };

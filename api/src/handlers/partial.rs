@@ -1,49 +1,43 @@
-//! PartialObjectMetadata and its list: the metadata of objects and nothing else.
+//! PartialObjectMetadata and its list: the metadata of objects, cut out of their bytes without parsing them.
 
-use super::answer::encode;
 use super::list_body;
-use api_storage::{EncodingKey, ListPage, StorageError, Stored};
+use crate::registry::Object;
+use api_machinery::{codec, list, partial};
+use api_storage::{EncodingKey, ListPage, Stored};
 use bytes::{BufMut, Bytes, BytesMut};
-use serde_json::{Value, json};
 
-/// Name of the encoding that is kept beside an object.
+/// Name of the encoding that is kept beside an object, and beside an event.
 pub(super) const KEY: EncodingKey = EncodingKey("PartialObjectMetadata");
+const METADATA: &[u8] = b"\"metadata\":{";
 
 /// The metadata of one object.
-pub(super) fn object(object: &Value) -> BytesMut {
-    BytesMut::from(encode(&value(object)))
-}
-
-/// As a value, for the rows of tables.
-pub(super) fn value(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+pub(super) fn object(object: &Object) -> Bytes {
+    match object {
+        Object::Stored(object) => stored(object),
+        Object::Imagined(object) => codec::encode(&partial::from_value(object)),
+    }
 }
 
 /// The metadata of a stored object: made once for each of its versions.
-pub(super) fn stored(stored: &Stored) -> Result<Bytes, StorageError> {
-    let mut failure = None;
-    let bytes = stored.encoded(KEY, |stored| match stored.decode() {
-        Ok(object) => encode(&value(&object)),
-        Err(error) => {
-            failure = Some(error);
-            Bytes::new()
-        }
-    });
-    failure.map_or(Ok(bytes), Err)
+pub(super) fn stored(stored: &Stored) -> Bytes {
+    stored.encoded(KEY, |stored| {
+        let json = stored.to_json();
+        // Stored objects begin with kind, apiVersion and metadata, so the first match is the right one.
+        let point = memchr::memmem::find(&json, METADATA).map_or(json.len(), |at| at + METADATA.len());
+        partial::from_encoded(&json, point).0
+    })
 }
 
 /// A list of metadata.
-pub(super) fn list(page: &ListPage) -> Result<BytesMut, StorageError> {
+pub(super) fn list(page: &ListPage) -> BytesMut {
     let mut out = BytesMut::with_capacity(256 + page.items.len() * 512);
-    out.put_slice(br#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":"#);
-    list_body::metadata(page, &mut out);
-    out.put_slice(b",\"items\":[");
+    list::write_head("meta.k8s.io/v1", "PartialObjectMetadataList", &list_body::meta(page), &mut out);
     for (at, item) in page.items.iter().enumerate() {
         if at > 0 {
             out.put_u8(b',');
         }
-        out.put_slice(&stored(item)?);
+        out.put_slice(&stored(item));
     }
-    out.put_slice(b"]}");
-    Ok(out)
+    list::write_tail(&mut out);
+    out
 }

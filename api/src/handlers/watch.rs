@@ -2,7 +2,7 @@
 
 use super::list::{parse_revision, validate_watch};
 use super::negotiate::{self, View};
-use super::watch_body::{Encoder, WatchBody};
+use super::watch_body::{EncodedView, Encoder, WatchBody};
 use super::{Call, table};
 use crate::http::{Body, respond};
 use ::http::{Response, StatusCode};
@@ -37,18 +37,10 @@ impl Call<'_> {
             send_initial_events: query.flag("sendInitialEvents"),
             timeout: Some(timeout),
         };
-        let encoder = match output.view {
+        let view = match output.view {
             View::Object => None,
-            View::Partial => Some(Encoder::Partial),
-            View::Table => {
-                let include = table::include_object(query)?;
-                Some(Encoder::Table {
-                    registry: self.handlers.registry.clone(),
-                    info: self.kind.info,
-                    include,
-                    first: true,
-                })
-            }
+            View::Partial => Some(EncodedView::Partial),
+            View::Table => Some(EncodedView::Table { include: table::include_object(query)?, first: true }),
             View::PartialList => {
                 return Err(Status::failure(
                     406,
@@ -57,6 +49,8 @@ impl Call<'_> {
                 ));
             }
         };
+        let (registry, info) = (&self.handlers.registry, self.kind.info);
+        let encoder = view.map(|view| Encoder { registry: registry.clone(), info, view });
         let watch = self.kind.store()?.watch(options).await.map_err(|error| self.kind.status(&error, ""))?;
         let body = WatchBody::new(watch, encoder, self.handlers.closing.clone());
         Ok(respond::with_body(StatusCode::OK, Body::boxed(body)))

@@ -2,15 +2,14 @@
 //!
 //! One small struct a watch, no task and no buffer of its own: an idle watch costs what its connection costs.
 
-use super::table::IncludeObject;
 use super::{partial, table};
 use crate::http::BoxError;
 use crate::registry::{KindInfo, Registry};
+use api_machinery::table::IncludeObject;
 use api_storage::{EventKind, Watch, WatchItem};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
 use http_body::{Frame, SizeHint};
-use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,15 +19,21 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const JOINED_BYTES_MAX: usize = 16 * 1024;
 
 /// How events become bytes where they are not sent as they are.
-pub(super) enum Encoder {
+pub(super) struct Encoder {
+    /// Finds the kind again.
+    pub(super) registry: Arc<Registry>,
+    /// Which kind.
+    pub(super) info: &'static KindInfo,
+    /// What is sent of an object.
+    pub(super) view: EncodedView,
+}
+
+/// What is sent of an object.
+pub(super) enum EncodedView {
     /// PartialObjectMetadata.
     Partial,
     /// Tables of one row; the first has the columns.
     Table {
-        /// Finds the kind again.
-        registry: Arc<Registry>,
-        /// Which kind.
-        info: &'static KindInfo,
         /// What rows carry.
         include: IncludeObject,
         /// Whether the columns are still to be sent.
@@ -119,43 +124,32 @@ impl http_body::Body for WatchBody {
 
 impl Encoder {
     fn encode(&mut self, item: &Arc<WatchItem>) -> Bytes {
-        match self {
-            Self::Partial => item.encoded(partial::KEY, |item| frame(item, partial::object)),
-            Self::Table { registry, info, include, first } => {
-                let Some(kind) = registry.kinds().find(info.group, info.version, info.resource) else {
-                    return item.wire();
+        let kind = self.registry.kinds().find(self.info.group, self.info.version, self.info.resource);
+        let (Some(kind), false) = (kind, item.kind() == EventKind::Error) else { return item.wire() };
+        match &mut self.view {
+            EncodedView::Partial => item.encoded(partial::KEY, |item| {
+                let object = match item.object() {
+                    Some(object) => partial::stored(object),
+                    None => table::bookmark("meta.k8s.io/v1", "PartialObjectMetadata", item),
                 };
-                let columns = *first;
-                let now = jiff::Timestamp::now();
-                if item.kind() != EventKind::Error {
-                    *first = false;
-                }
-                let bookmark = item.kind() == EventKind::Bookmark;
-                frame(item, |object| match bookmark {
-                    true => table::of_bookmark(object, columns.then_some(kind)),
-                    false => table::of_event(kind, object, *include, columns, now),
-                })
+                frame(item, &object)
+            }),
+            EncodedView::Table { include, first } => {
+                let rows = table::Rows { kind, include: *include, now: jiff::Timestamp::now() };
+                let columns = std::mem::take(first);
+                rows.event(item, columns).map_or_else(|| item.wire(), |table| frame(item, &table))
             }
         }
     }
 }
 
-/// `{"type":...,"object":...}` with the object made anew; an ERROR goes out as it is.
-fn frame(item: &WatchItem, make: impl FnOnce(&Value) -> BytesMut) -> Bytes {
-    let object = match item.object() {
-        Some(object) => object.decode().ok(),
-        None if item.kind() == EventKind::Bookmark => {
-            api_machinery::codec::decode_json(&item.wire()).ok().map(|mut event| event["object"].take())
-        }
-        None => None,
-    };
-    let Some(object) = object else { return item.wire() };
-    let made = make(&object);
-    let mut out = BytesMut::with_capacity(made.len() + 40);
+/// `{"type":...,"object":...}` with the object made anew.
+fn frame(item: &WatchItem, object: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(object.len() + 40);
     out.put_slice(b"{\"type\":\"");
     out.put_slice(item.kind().as_str().as_bytes());
     out.put_slice(b"\",\"object\":");
-    out.put_slice(&made);
+    out.put_slice(object);
     out.put_slice(b"}\n");
     out.freeze()
 }

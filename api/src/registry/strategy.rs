@@ -11,6 +11,7 @@ use crate::auth::UserInfo;
 use crate::registry::Registry;
 use api_machinery::field::ErrorList;
 use api_machinery::status::Status;
+pub use api_machinery::table::Column;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -107,38 +108,6 @@ pub enum NameRule {
     Label1035,
     /// Any path segment: RBAC kinds.
     PathSegment,
-}
-
-/// A column of a kind's Table.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Heading.
-    pub name: &'static str,
-    /// `string`, `integer`, `date`, ...
-    pub kind: &'static str,
-    /// `name` for the name column, else "".
-    pub format: &'static str,
-    /// One line.
-    pub description: &'static str,
-    /// 0 is always shown, more only with `-o wide`.
-    pub priority: i32,
-}
-
-impl Column {
-    /// A column that is always shown.
-    pub const fn new(name: &'static str, kind: &'static str) -> Self {
-        Self { name, kind, format: "", description: "", priority: 0 }
-    }
-
-    /// A column of `-o wide`.
-    pub const fn wide(name: &'static str, kind: &'static str) -> Self {
-        Self { name, kind, format: "", description: "", priority: 1 }
-    }
-
-    /// The name column.
-    pub const NAME: Self = Self { name: "Name", kind: "string", format: "name", description: "", priority: 0 };
-    /// The age column.
-    pub const AGE: Self = Self::new("Age", "string");
 }
 
 /// Values of selectable fields besides `metadata.name` and `metadata.namespace`, by label. Absent means "".

@@ -150,3 +150,20 @@ async fn watchers_share_the_bytes_of_an_event() {
     let (one, other) = (frame(&mut one).await, frame(&mut other).await);
     assert_eq!(one.as_ptr(), other.as_ptr(), "the event was encoded or copied twice");
 }
+
+// proves: AM-30
+#[tokio::test]
+async fn metadata_alone_is_watched() {
+    let server = Server::start().await;
+    let created = server.post(MAPS, &map("a")).await.expect(201);
+    let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+    let query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let mut events = Events::open(&server, &format!("{MAPS}?{query}"), accept).await;
+    let object = events.expect("ADDED", "a").await;
+    let want =
+        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": created["metadata"]});
+    assert_eq!(object, want);
+    let bookmark = events.next().await.expect("a bookmark");
+    assert_eq!((&bookmark["type"], &bookmark["object"]["kind"]), (&json!("BOOKMARK"), &json!("PartialObjectMetadata")));
+    assert_eq!(bookmark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+}
