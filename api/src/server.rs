@@ -102,15 +102,15 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     let key = SigningKey::from_pem(&config.service_account_signing_key_pem)?;
     let kubelets = Kubelets::new(&config.kubelet_client).map_err(StartError::NodeClient)?;
     let storage = &config.storage;
+    let authorizer = Arc::new(Authorizer::default());
+    let settings = Settings { service_cidr: config.service_cidr, node_ports: config.node_port_range.clone() };
+    let registry = Arc::new(Registry::new(resources::TABLE, storage, Arc::clone(&authorizer), &settings));
     let tokens = Arc::new(Tokens::new(
         config.service_account_issuer.clone(),
         config.service_account_audiences.clone(),
         key,
-        Arc::new(LiveObjects::new(storage)),
+        Arc::new(LiveObjects::new(registry.kinds())?),
     ));
-    let authorizer = Arc::new(Authorizer::default());
-    let settings = Settings { service_cidr: config.service_cidr, node_ports: config.node_port_range.clone() };
-    let registry = Arc::new(Registry::new(resources::TABLE, storage, Arc::clone(&authorizer), &settings));
 
     let mut listeners = Vec::new();
     for address in &config.listen {

@@ -1,10 +1,12 @@
 //! Whether what a token is bound to is still there, from the watch caches.
 
 use crate::auth::tokens::{Bound, Objects};
-use api_storage::{ReadRevision, Resource, ResourceStore, Storage, StorageError, Stored};
+use crate::registry::Kinds;
+use api_machinery::status::Status;
+use api_storage::{ReadRevision, ResourceStore, StorageError};
 use async_trait::async_trait;
 
-/// Looks in the caches; on a miss, in the store, because the object may be newer than the cache.
+/// Looks in the caches; unless the object is there, in the store, because it may be newer than the cache.
 pub struct LiveObjects {
     accounts: ResourceStore,
     pods: ResourceStore,
@@ -19,36 +21,43 @@ impl std::fmt::Debug for LiveObjects {
 }
 
 impl LiveObjects {
-    /// Over this storage.
-    pub fn new(storage: &Storage) -> Self {
-        let core = |resource, kind, namespaced| storage.resource(Resource::new("", "v1", resource, kind, namespaced));
-        Self {
-            accounts: core("serviceaccounts", "ServiceAccount", true),
-            pods: core("pods", "Pod", true).clone(),
-            secrets: core("secrets", "Secret", true),
-            nodes: core("nodes", "Node", false),
-        }
+    /// Over the storage of these kinds; shares their caches.
+    ///
+    /// # Errors
+    /// The table of kinds lacks one that tokens are bound to.
+    pub fn new(kinds: &Kinds) -> Result<Self, Status> {
+        let store = |resource: &str| {
+            let kind = kinds.stored("", resource);
+            kind.ok_or_else(|| Status::internal_error(format!("the table of kinds has no {resource}")))?
+                .store()
+                .cloned()
+        };
+        Ok(Self {
+            accounts: store("serviceaccounts")?,
+            pods: store("pods")?,
+            secrets: store("secrets")?,
+            nodes: store("nodes")?,
+        })
     }
 }
 
 #[async_trait]
 impl Objects for LiveObjects {
-    async fn uid(&self, what: Bound, namespace: &str, name: &str) -> Result<Option<String>, String> {
+    async fn has(&self, what: Bound, namespace: &str, name: &str, uid: &str) -> Result<bool, String> {
         let (store, namespace) = match what {
             Bound::ServiceAccount => (&self.accounts, Some(namespace)),
             Bound::Pod => (&self.pods, Some(namespace)),
             Bound::Secret => (&self.secrets, Some(namespace)),
             Bound::Node => (&self.nodes, None),
         };
-        let uid = |object: &Stored| Some(object.uid().to_owned());
-        match store.get(namespace, name, ReadRevision::Any).await {
-            Ok(object) => return Ok(uid(&object)),
-            Err(StorageError::NotFound { .. }) => {}
-            Err(error) => return Err(error.to_string()),
+        if let Ok(object) = store.get(namespace, name, ReadRevision::Any).await
+            && object.uid() == uid
+        {
+            return Ok(true);
         }
         match store.get(namespace, name, ReadRevision::Consistent).await {
-            Ok(object) => Ok(uid(&object)),
-            Err(StorageError::NotFound { .. } | StorageError::BadRequest(_)) => Ok(None),
+            Ok(object) => Ok(object.uid() == uid),
+            Err(StorageError::NotFound { .. } | StorageError::BadRequest(_)) => Ok(false),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -122,8 +122,8 @@ pub enum Bound {
 /// Looks up whether objects are still there.
 #[async_trait]
 pub trait Objects: Send + Sync + std::fmt::Debug {
-    /// The uid of the object; `None` if it is gone or on its way out for longer than its grace.
-    async fn uid(&self, what: Bound, namespace: &str, name: &str) -> Result<Option<String>, String>;
+    /// Whether the object with this uid is there.
+    async fn has(&self, what: Bound, namespace: &str, name: &str, uid: &str) -> Result<bool, String>;
 }
 
 /// A verified token.
@@ -258,10 +258,10 @@ impl Tokens {
     }
 
     async fn still_there(&self, what: Bound, namespace: &str, object: &Ref) -> Result<(), TokenError> {
-        let uid = self.objects.uid(what, namespace, &object.name).await.map_err(TokenError::Unavailable)?;
-        match uid {
-            Some(uid) if uid == object.uid => Ok(()),
-            _ => Err(TokenError::Invalidated),
+        match self.objects.has(what, namespace, &object.name, &object.uid).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(TokenError::Invalidated),
+            Err(error) => Err(TokenError::Unavailable(error)),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A request's way through the filters to its handler, in upstream's order, in one function that reads top to bottom.
+//! Steps 1 and 2 of the path of a write meet here: a request's way through the filters to its handler, in upstream's
+//! order, in one function that reads top to bottom.
 
 use crate::auth::UserInfo;
 use crate::auth::authz::Authorizer;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 /// Everything that answers requests.
 pub struct App {
@@ -82,7 +84,8 @@ impl App {
     ) -> Response<Body> {
         let id = audit_id::of(request.headers());
         let is_head = request.method() == Method::HEAD;
-        let answered = self.filtered(caller, &mut guard, request).await;
+        let filtered = self.filtered(caller, &mut guard, request).instrument(tracing::trace_span!("filters"));
+        let answered = filtered.instrument(tracing::trace_span!("http")).await;
         let mut response = answered.unwrap_or_else(|status| respond::status(&status));
         let headers = response.headers_mut();
         audit_id::write(id, headers);
@@ -142,7 +145,8 @@ impl App {
         match limit {
             Some(limit) if !cx.info.verb().is_read() => {
                 let app = Arc::clone(&self);
-                contain::write(limit, &self.writes, async move { app.authorized(&cx, request).await }).await
+                let write = async move { app.authorized(&cx, request).await }.in_current_span();
+                contain::write(limit, &self.writes, write).await
             }
             limit => contain::read(limit, self.authorized(&cx, request)).await,
         }

@@ -15,8 +15,8 @@ impl World {
 
 #[async_trait]
 impl Objects for World {
-    async fn uid(&self, what: Bound, namespace: &str, name: &str) -> Result<Option<String>, String> {
-        Ok(self.0.lock().get(&format!("{what:?} {namespace}/{name}")).cloned())
+    async fn has(&self, what: Bound, namespace: &str, name: &str, uid: &str) -> Result<bool, String> {
+        Ok(self.0.lock().get(&format!("{what:?} {namespace}/{name}")).is_some_and(|own| own == uid))
     }
 }
 
