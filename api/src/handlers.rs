@@ -108,7 +108,13 @@ impl Call<'_> {
         if !info.subresource().is_empty() {
             return self.subresource(body).await;
         }
-        if !verbs.contains(&verb.as_str()) || (verb == Verb::Create && !info.name().is_empty()) {
+        let on_collection = info.name().is_empty();
+        let misplaced = match verb {
+            Verb::Create => !on_collection,
+            Verb::Update | Verb::Patch => on_collection,
+            _ => false,
+        };
+        if !verbs.contains(&verb.as_str()) || misplaced {
             return Ok(method_not_allowed());
         }
         match verb {
@@ -189,16 +195,21 @@ impl Call<'_> {
 
     fn refuse(&self, status: &Status) -> Response<Body> {
         let mut response = respond::status(status);
+        let json = status.to_json();
         let pretty = pretty::wanted(self.query(), &self.head.headers);
-        if negotiate::error_encoding(&self.head.headers) == negotiate::Encoding::Yaml {
-            if let Ok(yaml) = api_machinery::codec::json_to_yaml(&status.to_json()) {
-                *response.body_mut() = Body::full(yaml);
-                let yaml = HeaderValue::from_static("application/yaml");
-                response.headers_mut().insert(::http::header::CONTENT_TYPE, yaml);
-            }
-        } else if pretty {
-            *response.body_mut() = Body::full(pretty::indent(&status.to_json()));
-        }
+        let body = match negotiate::error_encoding(&self.head.headers) {
+            negotiate::Encoding::Yaml => match api_machinery::codec::json_to_yaml(&json) {
+                Ok(yaml) => {
+                    let yaml_type = HeaderValue::from_static("application/yaml");
+                    response.headers_mut().insert(::http::header::CONTENT_TYPE, yaml_type);
+                    yaml
+                }
+                Err(_) => json,
+            },
+            _ if pretty => pretty::indent(&json),
+            _ => [&json[..], b"\n"].concat().into(),
+        };
+        *response.body_mut() = Body::full(body);
         response
     }
 }

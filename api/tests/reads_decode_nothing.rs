@@ -44,7 +44,7 @@ async fn get_list_and_watch_decode_no_stored_object() {
     let registry = Arc::new(Registry::new(api::resources::TABLE, &storage, authorizer, &settings));
     api::bootstrap::run(&registry, None).await.expect("bootstrapped");
     let key = SigningKey::from_pem(rcgen::KeyPair::generate().expect("a key").serialize_pem().as_bytes());
-    let objects = Arc::new(LiveObjects::new(&storage));
+    let objects = Arc::new(LiveObjects::new(registry.kinds()).expect("stored"));
     let tokens = Tokens::new("https://issuer".into(), Vec::new(), key.expect("a key"), objects);
     let handlers = Handlers::new(registry, Arc::new(tokens), None, CancellationToken::new());
     for number in 0..50 {

@@ -10,15 +10,7 @@ impl Call<'_> {
     pub(super) fn predicate(&self) -> Result<Predicate, Status> {
         let query = self.query();
         let labels = match query.get("labelSelector") {
-            Some(text) if !text.is_empty() => {
-                let text = text.into_owned();
-                LabelSelector::parse(&text).map_err(|why| {
-                    Status::bad_request(format!(
-                        "unable to parse requirement: {}",
-                        why.trim_start_matches("unable to parse requirement: ")
-                    ))
-                })?
-            }
+            Some(text) if !text.is_empty() => LabelSelector::parse(&text).map_err(Status::bad_request)?,
             _ => LabelSelector::everything(),
         };
         let fields = match query.get("fieldSelector") {

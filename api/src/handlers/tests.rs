@@ -80,7 +80,12 @@ impl Server {
         bootstrap::run(&registry, None).await.expect("bootstrapped");
         let key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
         let key = SigningKey::from_pem(key.as_bytes()).expect("a key");
-        let tokens = Tokens::new("https://issuer".into(), Vec::new(), key, Arc::new(LiveObjects::new(&storage)));
+        let tokens = Tokens::new(
+            "https://issuer".into(),
+            Vec::new(),
+            key,
+            Arc::new(LiveObjects::new(registry.kinds()).expect("stored")),
+        );
         let closing = CancellationToken::new();
         let handlers = Handlers::new(registry, Arc::new(tokens), None, closing.clone());
         let server = Self { handlers, user: Arc::new(UserInfo::new("tester", [MASTERS])), closing };

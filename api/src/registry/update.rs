@@ -14,7 +14,7 @@ use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::gvk::GroupKind;
 use api_machinery::meta;
 use api_machinery::status::Status;
-use api_storage::{Change, Outcome, Preconditions, ReadRevision, StorageError, UpdateError};
+use api_storage::{Change, Outcome, Preconditions, ReadRevision, StorageError, UpdateError, Updated};
 use serde_json::Value;
 
 /// Attempts of an update whose hooks run outside of the store's transaction.
@@ -59,6 +59,7 @@ impl Registry {
         let store = kind.store()?;
         let mut warnings = Vec::new();
         let mut imagined = None;
+        let mut released = None;
         let result = store
             .guaranteed_update(
                 kind.scope(cx.namespace),
@@ -72,7 +73,11 @@ impl Registry {
                         imagined = Some(next.value);
                         return Ok(Change::Nothing);
                     }
-                    Ok(write(kind, next.value, next.delete))
+                    if next.delete {
+                        released = Some(next.value);
+                        return Ok(Change::Delete);
+                    }
+                    Ok(write(kind, next.value))
                 },
             )
             .await;
@@ -80,10 +85,19 @@ impl Registry {
         if let Some(value) = imagined {
             return Ok(Written { warnings, ..Written::imagined(value) });
         }
-        if updated.outcome == Outcome::Deleted {
-            self.after_delete(kind, &updated.object).await;
+        Ok(Written { warnings, ..self.updated(kind, updated, released).await })
+    }
+
+    /// What an update answers: the stored object, or that which would have been stored had it not been released.
+    async fn updated(&self, kind: &Kind, updated: Updated, released: Option<Value>) -> Written {
+        if updated.outcome != Outcome::Deleted {
+            return Written::stored(updated.object, false);
         }
-        Ok(Written { warnings, ..Written::stored(updated.object, false) })
+        self.after_delete(kind, &updated.object).await;
+        match released {
+            Some(value) => Written::imagined(value),
+            None => Written::stored(updated.object, false),
+        }
     }
 
     async fn update_with_hooks(
@@ -122,16 +136,13 @@ impl Registry {
             let Next { value, delete, warnings } = next;
             let result = store
                 .guaranteed_update(scope, name, &unchanged, kind.ttl(), |_, _| {
-                    Ok::<_, Status>(write(kind, value.clone(), delete))
+                    Ok::<_, Status>(if delete { Change::Delete } else { write(kind, value.clone()) })
                 })
                 .await;
             settle(claims, result.is_ok()).await;
             match result {
                 Ok(updated) => {
-                    if updated.outcome == Outcome::Deleted {
-                        self.after_delete(kind, &updated.object).await;
-                    }
-                    return Ok(Written { warnings, ..Written::stored(updated.object, false) });
+                    return Ok(Written { warnings, ..self.updated(kind, updated, Some(value)).await });
                 }
                 Err(UpdateError::Storage(StorageError::InvalidObject { .. })) => {}
                 Err(error) => return Err(refusal(kind, name, error)),
@@ -154,10 +165,7 @@ pub(super) fn refusal(kind: &Kind, name: &str, error: UpdateError<Status>) -> St
     }
 }
 
-fn write(kind: &Kind, value: Value, delete: bool) -> Change {
-    if delete {
-        return Change::Delete;
-    }
+fn write(kind: &Kind, value: Value) -> Change {
     let fields = kind.strategy.fields(&value);
     Change::Write { value, fields }
 }

@@ -47,7 +47,8 @@ async fn a_finalizer_holds_an_object_until_it_is_removed() {
     let again = server.post(MAPS, &map("a")).await.refusal();
     assert_eq!(again.2, "object is being deleted: configmaps \"a\" already exists");
 
-    server.patch(&path, "merge-patch", &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    let last = server.patch(&path, "merge-patch", &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    assert_eq!(last["metadata"].get("finalizers"), None);
     assert_eq!(server.get(&path).await.code, 404);
 }
 

@@ -151,6 +151,8 @@ async fn paths_that_are_not_served_are_not_found_and_verbs_that_are_not_are_not_
         (Method::GET, "/api/v1/namespaces/default/configmaps/a/status", 404),
         (Method::POST, "/api/v1/configmaps", 405),
         (Method::POST, "/api/v1/namespaces/default/configmaps/a", 405),
+        (Method::PUT, "/api/v1/namespaces/default/configmaps", 405),
+        (Method::PATCH, "/api/v1/namespaces/default/configmaps", 405),
         (Method::GET, "/apis/authorization.k8s.io/v1/subjectaccessreviews", 405),
         (Method::DELETE, "/api/v1/namespaces/default/pods/a/status", 405),
     ] {
