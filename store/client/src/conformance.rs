@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use scope::Scope;
 
 /// How long a check waits for something that must come.
-pub const WAIT_SECONDS_MAX: u64 = 20;
+pub const WAIT_SECONDS_MAX: u64 = 60;
 
 /// One promise and how it is examined.
 pub struct Check {
