@@ -2,6 +2,10 @@
 
 use store::{Config, start};
 
+/// As in the `raftsman` binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     daemon::logs::init(daemon::logs::Format::Text, "warn");

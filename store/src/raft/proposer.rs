@@ -30,7 +30,7 @@ const ENTRY_COMMANDS_MAX: usize = 1_024;
 /// Bytes of one entry, about; a larger command has an entry to itself.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
 /// Entries of this member that are proposed and not yet applied. When they are there, commands queue and share the next.
-const ENTRIES_UNDER_WAY_MAX: usize = 4;
+const ENTRIES_UNDER_WAY_MAX: usize = 2;
 /// Forwarded messages that are not yet answered.
 const FORWARDS_UNDER_WAY_MAX: usize = 8;
 

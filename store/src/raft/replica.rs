@@ -30,6 +30,8 @@ use crate::state::State;
 
 /// How long a request waits for its outcome: etcd's five seconds, and twice its election timeout of one.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
+/// How long a stopping leader waits for its successor.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long another member may take to tell where it serves clients.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a request without a leader waits before it looks again.
@@ -334,8 +336,35 @@ impl Replica {
         }
     }
 
-    /// Stops consensus, makes the state durable and closes the log.
+    /// Lets the most up-to-date follower lead, so that the others need not notice first that nobody does.
+    async fn hand_over(&self) {
+        let own = self.identity.member_id;
+        let successor = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let voters: Vec<u64> = metrics.membership_config.voter_ids().collect();
+            let followers = metrics.replication.iter().flatten();
+            let candidates = followers.filter(|(id, matched)| **id != own && matched.is_some() && voters.contains(id));
+            candidates.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id)
+        };
+        let Some(successor) = successor else { return };
+        if self.raft.trigger().transfer_leader(successor).await.is_err() {
+            return;
+        }
+        let mut leadership = self.leadership();
+        let handed_over = async {
+            while leadership.is_leader() {
+                leadership.changed().await;
+            }
+        };
+        if tokio::time::timeout(HAND_OVER_TIMEOUT, handed_over).await.is_err() {
+            tracing::info!("no other member took over the leadership in time");
+        }
+    }
+
+    /// Hands the leadership over, stops consensus, makes the state durable and closes the log.
     pub(crate) async fn shut_down(&self) {
+        self.hand_over().await;
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "consensus did not end cleanly");
         }
