@@ -20,17 +20,40 @@ use api_machinery::status::{Status, reason};
 use api_storage::{ReadRevision, StorageError};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use keeper::keep;
 
 /// The server's own identity.
 const SERVER: &str = "system:apiserver";
 
-/// Writes what is missing. `advertise` is where clients outside find this server.
+/// How long a store without a leader is waited for.
+const STORE_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Writes what is missing. `advertise` is where clients outside find this server. A store that cannot answer yet is
+/// waited for, because the members of a cluster start one after the other.
 ///
 /// # Errors
 /// The first write that was refused; what was written before stays, and a later run goes on.
 pub async fn run(registry: &Registry, advertise: Option<SocketAddr>) -> Result<(), Status> {
+    let deadline = tokio::time::Instant::now() + STORE_TIMEOUT;
+    loop {
+        match run_once(registry, advertise).await {
+            Err(status) if is_transient(&status) && tokio::time::Instant::now() < deadline => {
+                tracing::info!(reason = %status, "waiting for the store");
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_transient(status: &Status) -> bool {
+    matches!(status.reason.as_str(), reason::SERVICE_UNAVAILABLE | reason::TIMEOUT | reason::TOO_MANY_REQUESTS)
+}
+
+async fn run_once(registry: &Registry, advertise: Option<SocketAddr>) -> Result<(), Status> {
     let bootstrap = Bootstrap { registry, user: server() };
     namespaces::write(&bootstrap).await?;
     rbac::write(&bootstrap).await?;
