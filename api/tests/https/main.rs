@@ -224,6 +224,24 @@ async fn a_body_that_is_too_large_is_refused() {
     assert_eq!((refused.code, &refused.json()["message"]), (413, &json!("Request entity too large: limit is 3145728")));
 }
 
+#[tokio::test]
+async fn a_body_in_protobuf_is_taken_and_answered_in_json() {
+    let server = server().await;
+    let mut admin = server.admin().await;
+    // TypeMeta{v1, ConfigMap} and ConfigMap{metadata{name: "pb"}, data{"k": "v"}}, as kubectl sends them.
+    let body = b"k8s\0\n\x0f\n\x02v1\x12\tConfigMap\x12\x10\n\x04\n\x02pb\x12\x08\n\x01k\x12\x03v\xc3\xa9".to_vec();
+    let headers = [
+        ("content-type", "application/vnd.kubernetes.protobuf"),
+        ("accept", "application/vnd.kubernetes.protobuf,application/json"),
+    ];
+    let created = admin.ask(Method::POST, "/api/v1/namespaces/default/configmaps", &headers, body).await;
+    assert_eq!(created.code, 201, "{}", created.text);
+    assert_eq!((&created.json()["metadata"]["name"], &created.json()["data"]), (&json!("pb"), &json!({"k": "vé"})));
+    let broken =
+        admin.ask(Method::POST, "/api/v1/namespaces/default/configmaps", &headers, b"k8s\0\x12".to_vec()).await;
+    assert_eq!(broken.code, 400, "{}", broken.text);
+}
+
 // proves: AM-46
 #[tokio::test]
 async fn metrics_count_requests_under_upstreams_names() {
