@@ -35,7 +35,6 @@ async fn send(handlers: &Handlers, method: Method, path: &str, body: String, fra
     bytes.into()
 }
 
-// proves: AM-16
 #[tokio::test]
 async fn get_list_and_watch_decode_no_stored_object() {
     let storage = Storage::new(Arc::new(MemoryStore::new()), ContinueKey::new(b"test"));

@@ -244,7 +244,6 @@ async fn unknown_fields_are_dropped_warned_about_or_refused() {
     assert_eq!(refused.refusal(), (400, "BadRequest".into(), message.into()));
 }
 
-// proves: AM-50
 #[tokio::test]
 async fn events_are_stored_with_a_time_to_live() {
     let server = Server::start().await;
