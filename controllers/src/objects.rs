@@ -9,6 +9,14 @@ use std::collections::BTreeMap;
 /// Labels of an object, or none.
 pub(crate) type Labels = BTreeMap<String, String>;
 
+/// What went wrong, in the server's own words where it has some.
+pub(crate) fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// The name; empty for an object that no server sent.
 pub(crate) fn name(meta: &ObjectMeta) -> &str {
     meta.name.as_deref().unwrap_or_default()

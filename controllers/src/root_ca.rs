@@ -8,7 +8,7 @@ use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Key, Queue};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use serde_json::json;
 
 const NAME: &str = "root-ca-cert-publisher";
@@ -42,9 +42,7 @@ pub fn start(context: &Context) {
             let outcome = match plan(current.as_deref(), &options.root_ca_pem) {
                 Step::Nothing => return Ok(Next::Wait),
                 Step::Create(map) => maps.create(&PostParams::default(), &map).await,
-                Step::Restore(patch) => {
-                    maps.patch(ROOT_CA_CONFIG_MAP, &PatchParams::default(), &Patch::Merge(patch)).await
-                }
+                Step::Restore(map) => maps.replace(ROOT_CA_CONFIG_MAP, &PostParams::default(), &map).await,
             };
             match outcome {
                 Ok(_) => Ok(Next::Wait),
@@ -59,7 +57,7 @@ pub fn start(context: &Context) {
 enum Step {
     Nothing,
     Create(Box<ConfigMap>),
-    Restore(serde_json::Value),
+    Restore(Box<ConfigMap>),
 }
 
 fn plan(current: Option<&ConfigMap>, ca_pem: &str) -> Step {
@@ -73,10 +71,8 @@ fn plan(current: Option<&ConfigMap>, ca_pem: &str) -> Step {
     if data.len() == 1 && data.get(CA_KEY).is_some_and(|pem| pem == ca_pem) {
         return Step::Nothing;
     }
-    // A merge patch removes the keys that do not belong by naming them.
-    let mut restored: serde_json::Map<_, _> = data.keys().map(|key| (key.clone(), serde_json::Value::Null)).collect();
-    restored.insert(CA_KEY.to_owned(), json!(ca_pem));
-    Step::Restore(json!({ "data": restored }))
+    let restored = [(CA_KEY.to_owned(), ca_pem.to_owned())].into();
+    Step::Restore(Box::new(ConfigMap { data: Some(restored), ..current.clone() }))
 }
 
 #[cfg(test)]
@@ -94,6 +90,6 @@ mod tests {
         assert_eq!(made.data.unwrap()[CA_KEY], "PEM");
         assert_eq!(plan(Some(&map(json!({CA_KEY: "PEM"}))), "PEM"), Step::Nothing);
         let spoiled = map(json!({CA_KEY: "other", "extra": "x"}));
-        assert_eq!(plan(Some(&spoiled), "PEM"), Step::Restore(json!({"data": {CA_KEY: "PEM", "extra": null}})));
+        assert_eq!(plan(Some(&spoiled), "PEM"), Step::Restore(Box::new(map(json!({CA_KEY: "PEM"})))));
     }
 }

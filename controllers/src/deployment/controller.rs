@@ -4,7 +4,7 @@ use super::numbers::{recreates, set_replicas};
 use super::plan::{self, Observed, Step};
 use super::progress;
 use super::template::{self, REVISION};
-use crate::objects::{controller_of, is_terminating, name, selects, uid};
+use crate::objects::{controller_of, explain, is_terminating, name, selects, uid};
 use crate::{Context, ownership};
 use controllers_runtime::events::Level;
 use controllers_runtime::worker::{self, Next};
@@ -129,12 +129,10 @@ impl Controller {
                 sets.patch(name(&set.metadata), &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
             }
             Step::Revision(revision) => {
-                let patch = json!({ "metadata": { "annotations": { REVISION: revision.to_string() } } });
+                let mut fresh = deployment.as_ref().clone();
+                fresh.metadata.annotations.get_or_insert_default().insert(REVISION.to_owned(), revision.to_string());
                 let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace(deployment));
-                deployments
-                    .patch(name(&deployment.metadata), &PatchParams::default(), &Patch::Merge(patch))
-                    .await
-                    .map(drop)
+                deployments.replace(name(&deployment.metadata), &PostParams::default(), &fresh).await.map(drop)
             }
             Step::Resize(resizes) => {
                 for (set, size) in resizes {
@@ -189,7 +187,7 @@ impl Controller {
                 Ok(())
             }
             Err(error) => {
-                let message = format!("Failed to create new replica set {set_name:?}: {error}");
+                let message = format!("Failed to create new replica set {set_name:?}: {}", explain(&error));
                 let condition =
                     progress::condition("Progressing", "False", progress::reason::CREATE_ERROR, &message, observed.now);
                 progress::set_condition(status, condition);

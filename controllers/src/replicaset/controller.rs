@@ -1,7 +1,7 @@
 //! Observes ReplicaSets and their pods, and carries the plan out.
 
 use super::plan::{self, Action};
-use crate::objects::{controller_of, controller_reference, is_terminating, name, selects, uid};
+use crate::objects::{controller_of, controller_reference, explain, is_terminating, name, selects, uid};
 use crate::{Context, ownership};
 use controllers_runtime::events::Level;
 use controllers_runtime::worker::{self, Next};
@@ -10,9 +10,8 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,11 +96,11 @@ impl Controller {
                 Action::Nothing => {}
                 Action::Create(count) => {
                     outcome = self.create(&set, &key, count).await;
-                    failure = outcome.as_ref().err().map(|error| ("FailedCreate", error.to_string()));
+                    failure = outcome.as_ref().err().map(|error| ("FailedCreate", explain(error)));
                 }
                 Action::Delete(surplus) => {
                     outcome = self.delete(&set, &key, surplus).await;
-                    failure = outcome.as_ref().err().map(|error| ("FailedDelete", error.to_string()));
+                    failure = outcome.as_ref().err().map(|error| ("FailedDelete", explain(error)));
                 }
             }
         }
@@ -162,7 +161,12 @@ impl Controller {
             }
             if let Some(error) = first_error {
                 (0..left).for_each(|_| self.expectations.creation_observed(key));
-                self.recorder.event(set, Level::Warning, "FailedCreate", format!("Error creating: {error}"));
+                self.recorder.event(
+                    set,
+                    Level::Warning,
+                    "FailedCreate",
+                    format!("Error creating: {}", explain(&error)),
+                );
                 return Err(error);
             }
             batch *= 2;
@@ -190,7 +194,12 @@ impl Controller {
                 Err(error) => {
                     self.expectations.deletion_observed(key, &Key::of(pod.as_ref()));
                     if !matches!(&error, kube::Error::Api(status) if status.code == 404) {
-                        self.recorder.event(set, Level::Warning, "FailedDelete", format!("Error deleting: {error}"));
+                        self.recorder.event(
+                            set,
+                            Level::Warning,
+                            "FailedDelete",
+                            format!("Error deleting: {}", explain(&error)),
+                        );
                         outcome = Err(error);
                     }
                 }
@@ -212,14 +221,8 @@ impl Controller {
         }
         let api: Api<ReplicaSet> =
             Api::namespaced(self.client.clone(), set.metadata.namespace.as_deref().unwrap_or_default());
-        // A merge patch drops fields that became zero only when it names them.
-        let mut patch = json!({ "status": {
-            "fullyLabeledReplicas": null, "readyReplicas": null, "availableReplicas": null, "conditions": null } });
-        let rendered = serde_json::to_value(&status).map_err(kube::Error::SerdeError)?;
-        if let (Some(target), serde_json::Value::Object(fields)) = (patch["status"].as_object_mut(), rendered) {
-            target.extend(fields);
-        }
-        match api.patch_status(name(&set.metadata), &PatchParams::default(), &Patch::Merge(patch)).await {
+        let fresh = ReplicaSet { status: Some(status), ..set.clone() };
+        match api.replace_status(name(&set.metadata), &PostParams::default(), &fresh).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(error) => Err(error),
