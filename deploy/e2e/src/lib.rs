@@ -1,1 +1,15 @@
-//! End-to-end tests with the real binary, kubectl and containerd.
+//! Drives the real binary from outside, as its users do: over HTTPS, over etcd's wire, with kubectl.
+//!
+//! Every test starts servers of its own on free ports of the loopback address, below a temporary directory of its own,
+//! and ends only the processes that it started. The folder `tests` holds what is proved: [`transcript`]s of kubectl,
+//! crashes under load, and many pods.
+
+pub mod binary;
+pub mod members;
+pub mod process;
+pub mod server;
+pub mod transcript;
+
+pub use members::Members;
+pub use process::Process;
+pub use server::Server;
