@@ -46,6 +46,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         if !is_declared(root, file, &files) {
             findings.push(format!("{}: no module declares it", file.display()));
         }
+        let mut previous = "";
         for (number, line) in text.lines().enumerate() {
             let place = format!("{}:{}", file.display(), number + 1);
             for (word, reason) in BANNED {
@@ -53,9 +54,12 @@ pub(crate) fn check(root: &Path) -> Result<()> {
                     findings.push(format!("{place}: `{word}`: {reason}"));
                 }
             }
-            if bare_matches.is_match(line) {
+            // As a statement of its own; as the value of a `let` it continues the line above.
+            let begins = previous.is_empty() || previous.ends_with([';', '{', '}']);
+            if begins && bare_matches.is_match(line) {
                 findings.push(format!("{place}: matches! without assert! checks nothing"));
             }
+            previous = line.trim_end();
         }
     }
     lengths.sort_unstable();
@@ -98,7 +102,9 @@ fn is_declared(root: &Path, file: &Path, files: &[PathBuf]) -> bool {
         parents
             .extend(files.iter().filter(|other| other.parent() == Some(up) || other.parent() == Some(folder)).cloned());
     }
+    let by_path = format!("\"{stem}.rs\"]");
     parents.iter().any(|parent| {
-        parent != file && std::fs::read_to_string(root.join(parent)).is_ok_and(|text| declaration.is_match(&text))
+        let declares = |text: &String| declaration.is_match(text) || text.contains(&by_path);
+        parent != file && std::fs::read_to_string(root.join(parent)).is_ok_and(|text| declares(&text))
     })
 }
