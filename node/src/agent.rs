@@ -1,6 +1,7 @@
 //! The agent of one node: its heartbeat, its watch of pods, and a worker a pod.
 
 use crate::events::Recorder;
+use crate::materials::Materials;
 use crate::node::heartbeat::Heartbeat;
 use crate::node::object::Machine;
 use crate::options::Options;
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The container runtime does not answer.
     #[error("container runtime: {0}")]
     Runtime(#[from] node_cri::Error),
+    /// The runtime's folder cannot be written.
+    #[error("container runtime: {0}")]
+    Folder(#[from] std::io::Error),
 }
 
 /// A running agent.
@@ -58,7 +62,10 @@ pub async fn start(
         heartbeat.run(first_delay, token).await;
         Ok::<(), Infallible>(())
     });
+    let materials =
+        options.real.clone().map(|real| Arc::new(Materials::new(client.clone(), Arc::clone(&options), real)));
     let shared = Arc::new(Shared {
+        materials,
         recorder: Recorder::start(client.clone(), &options.node_name, supervisor),
         client,
         runtime,

@@ -45,6 +45,7 @@ pub async fn start_hollow(
             server_port: 0,
             labels: [("type".to_owned(), "hollow".to_owned())].into(),
             capacity: hollow.capacity.clone(),
+            real: None,
         };
         let delay = SPREAD.mul_f64(f64::from(index) / f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         let client = client_for(&options.node_name);

@@ -6,10 +6,16 @@
 pub mod agent;
 pub mod events;
 pub mod hollow;
+pub mod materials;
 pub mod node;
 pub mod options;
 pub mod pods;
+pub mod quantity;
+pub mod volumes;
+pub mod real;
 
 pub use agent::{Agent, StartError, start};
 pub use hollow::start_hollow;
-pub use options::{HollowOptions, Options};
+pub use node_cri::supervise::{Missing, Tools};
+pub use options::{Capacity, HollowOptions, Options, Real};
+pub use real::{Engine, start_real};

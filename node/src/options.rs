@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of one agent.
@@ -17,6 +18,21 @@ pub struct Options {
     pub labels: BTreeMap<String, String>,
     /// What pods may use.
     pub capacity: Capacity,
+    /// What real containers need; `None` for simulated nodes, whose containers have no files, environment or probes.
+    pub real: Option<Real>,
+}
+
+/// Settings of a node whose containers really run.
+#[derive(Clone, Debug)]
+pub struct Real {
+    /// The agent's folder. Volumes of a pod lie below `pods/UID`.
+    pub root: PathBuf,
+    /// The domain that services are named under, such as `cluster.local`.
+    pub cluster_domain: String,
+    /// Name servers of the cluster; when empty, pods use the host's.
+    pub cluster_dns: Vec<IpAddr>,
+    /// Whether secrets and tokens are kept in memory file systems. False only where the process may not mount.
+    pub secrets_in_memory: bool,
 }
 
 /// What a node offers.

@@ -156,6 +156,7 @@ mod tests {
             node_ip: "192.0.2.1".parse().unwrap(),
             server_port: 10250,
             labels: [("role".to_owned(), "x".to_owned())].into(),
+            real: None,
             capacity: crate::HollowOptions::default().capacity,
         }
     }

@@ -5,6 +5,7 @@ use node_cri::{
     ContainerConfig, HostNamespaces, LABEL_CONTAINER_NAME, LABEL_POD_NAME, LABEL_POD_NAMESPACE, LABEL_POD_UID,
     SandboxConfig,
 };
+use std::path::Path;
 
 /// Longest host name (upstream cuts there, and drops a dot or dash at the cut).
 const HOSTNAME_BYTES_MAX: usize = 63;
@@ -37,6 +38,14 @@ pub fn sandbox(pod: &Pod, attempt: u32, log_directory: String) -> SandboxConfig 
         uid,
         ..SandboxConfig::default()
     }
+}
+
+/// The folder of a pod's logs, `logs/NAMESPACE_NAME_UID` below `root`; a container's are in `CONTAINER/ATTEMPT.log`.
+pub fn log_directory(root: &Path, pod: &Pod) -> String {
+    let meta = &pod.metadata;
+    let [namespace, name, uid] =
+        [&meta.namespace, &meta.name, &meta.uid].map(|text| text.as_deref().unwrap_or_default());
+    root.join("logs").join(format!("{namespace}_{name}_{uid}")).display().to_string()
 }
 
 /// What a container of the pod is made from, without what must be fetched or mounted first.

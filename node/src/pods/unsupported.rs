@@ -23,6 +23,16 @@ pub fn unsupported(pod: &Pod) -> Option<String> {
             volume.name
         ));
     }
+    let projections = || {
+        let projected = spec.volumes.iter().flatten().filter_map(|volume| volume.projected.as_ref());
+        projected.flat_map(|projected| projected.sources.iter().flatten())
+    };
+    if projections().any(|source| source.cluster_trust_bundle.is_some()) {
+        return Some("projected clusterTrustBundle".to_owned());
+    }
+    if projections().any(|source| source.pod_certificate.is_some()) {
+        return Some("projected podCertificate".to_owned());
+    }
     let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
     if let Some(container) =
         containers().find(|container| container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()))
@@ -33,6 +43,14 @@ pub fn unsupported(pod: &Pod) -> Option<String> {
         containers().find(|container| container.restart_policy_rules.as_ref().is_some_and(|rules| !rules.is_empty()))
     {
         return Some(format!("container {:?}: restartPolicyRules", container.name));
+    }
+    let mut variables = containers().flat_map(|container| container.env.iter().flatten());
+    if variables.any(|variable| variable.value_from.as_ref().is_some_and(|from| from.file_key_ref.is_some())) {
+        return Some("env fileKeyRef".to_owned());
+    }
+    let mut mounts = containers().flat_map(|container| container.volume_mounts.iter().flatten());
+    if mounts.any(|mount| mount.recursive_read_only.as_deref() == Some("Enabled")) {
+        return Some("volumeMounts recursiveReadOnly: Enabled".to_owned());
     }
     None
 }

@@ -5,12 +5,14 @@ use super::observed::{Observed, uid};
 use super::plan::{self, Action, Health, Plan};
 use super::{config, status};
 use crate::events::Recorder;
+use crate::materials::storage;
+use crate::materials::{ConfigError, Materials};
 use crate::options::Options;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
-use node_cri::{Error, Runtime};
+use node_cri::{ContainerState, Error, Runtime, SandboxConfig};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +30,17 @@ pub struct Shared {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) recorder: Recorder,
     pub(crate) options: Arc<Options>,
+    /// What real containers need; simulated ones need nothing.
+    pub(crate) materials: Option<Arc<Materials>>,
     /// Scheme of container ids.
     pub(crate) runtime_name: String,
+}
+
+impl Shared {
+    /// Where the containers of a pod log to; simulated ones do not.
+    fn log_directory(&self, pod: &Pod) -> String {
+        self.options.real.as_ref().map(|real| config::log_directory(&real.root, pod)).unwrap_or_default()
+    }
 }
 
 /// One pod's worker.
@@ -40,6 +51,9 @@ pub struct Worker {
     backoff: Backoff,
     health: Health,
     context: status::Context,
+    volumes: storage::State,
+    /// The last complaint about volumes, so that it is not repeated at every look.
+    volume_complaint: Option<String>,
 }
 
 impl Worker {
@@ -50,7 +64,7 @@ impl Worker {
             runtime: shared.runtime_name.clone(),
             ..status::Context::default()
         };
-        Self { shared, pod, wake, backoff: Backoff::default(), health: Health::default(), context }
+        Self { shared, pod, wake, backoff: Backoff::default(), health: Health::default(), context, volumes: storage::State::default(), volume_complaint: None }
     }
 
     /// Runs until the pod is gone or the agent stops. A stopping agent leaves the pod running.
@@ -84,10 +98,15 @@ impl Worker {
     }
 
     async fn step(&mut self, pod: &Pod) -> Result<Outcome, Failure> {
-        let observed = Observed::read(self.shared.runtime.as_ref(), uid(pod)).await?;
+        let mut observed = Observed::read(self.shared.runtime.as_ref(), uid(pod)).await?;
+        self.read_last_words(pod, &mut observed).await;
         let now = Timestamp::now();
         let plan = plan::plan(pod, &observed, &self.backoff, &self.health, now);
         let mut acted = false;
+        let creates = |action: &Action| matches!(action, Action::CreateSandbox(_) | Action::Start { .. });
+        if plan.actions.iter().any(creates) || self.volumes.is_made() {
+            self.ensure_volumes(pod, &observed, &plan, now).await?;
+        }
         for action in &plan.actions {
             if *action == Action::Finish {
                 self.report(pod, &observed, &plan, now).await?;
@@ -101,7 +120,9 @@ impl Worker {
         self.report(pod, &observed, &plan, now).await?;
         let retry = (!self.context.waiting.is_empty()).then_some(RETRY);
         let again = plan.look_again_seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0) + 1));
-        Ok(Outcome::Wait(retry.into_iter().chain(again).min()))
+        let refresh = self.shared.materials.as_ref().and_then(|_| self.volumes.refresh_in(pod));
+        let refresh = refresh.filter(|_| self.volumes.is_made()).map(|wait| wait.max(RETRY));
+        Ok(Outcome::Wait(retry.into_iter().chain(again).chain(refresh).min()))
     }
 
     /// Carries out one action; says whether it changed something.
@@ -112,7 +133,10 @@ impl Worker {
                 for old in observed.sandboxes.iter().filter(|sandbox| sandbox.ready) {
                     runtime.stop_pod_sandbox(&old.id).await?;
                 }
-                if let Err(error) = runtime.run_pod_sandbox(&config::sandbox(pod, *attempt, String::new())).await {
+                let sandbox = self.sandbox_config(pod, *attempt).await;
+                if let Err(error) =
+                    runtime.run_pod_sandbox(&sandbox).await
+                {
                     let message = format!("Failed to create pod sandbox: {error}");
                     self.shared.recorder.pod(pod, None, true, "FailedCreatePodSandBox", message);
                     return Err(error.into());
@@ -159,8 +183,19 @@ impl Worker {
             return Ok(false);
         }
         let runtime = Arc::clone(&self.shared.runtime);
-        let sandbox_config = config::sandbox(pod, sandbox.attempt, String::new());
-        let container_config = config::container(pod, container, attempt);
+        let sandbox_config = self.sandbox_config(pod, sandbox.attempt).await;
+        let container_config = match self.shared.materials.clone() {
+            None => config::container(pod, container, attempt),
+            Some(materials) => {
+                let image = container.image.as_deref().unwrap_or_default();
+                let image = runtime.image_status(image).await?.unwrap_or_default();
+                match materials.container(pod, container, sandbox, &image, attempt).await {
+                    Ok(config) => config,
+                    Err(ConfigError::Api(error)) => return Err(error.into()),
+                    Err(error) => return Ok(self.cannot_start(pod, name, "CreateContainerConfigError", &error)),
+                }
+            }
+        };
         let created = runtime.create_container(&sandbox.id, &container_config, &sandbox_config).await;
         let id = match created {
             Ok(id) => id,
@@ -210,10 +245,61 @@ impl Worker {
         }
     }
 
-    fn cannot_start(&mut self, pod: &Pod, name: &str, reason: &str, error: &Error) -> bool {
+    fn cannot_start(&mut self, pod: &Pod, name: &str, reason: &str, error: &dyn std::fmt::Display) -> bool {
         self.shared.recorder.pod(pod, Some(name), true, "Failed", format!("Error: {error}"));
         self.context.waiting.insert(name.to_owned(), (reason.to_owned(), error.to_string()));
         false
+    }
+
+    async fn sandbox_config(&self, pod: &Pod, attempt: u32) -> SandboxConfig {
+        let sandbox = config::sandbox(pod, attempt, self.shared.log_directory(pod));
+        match &self.shared.materials {
+            Some(materials) => materials.sandbox(pod, sandbox).await,
+            None => sandbox,
+        }
+    }
+
+    /// Until the volumes are there the pod waits with `ContainerCreating`; later failures leave the old files.
+    async fn ensure_volumes(
+        &mut self,
+        pod: &Pod,
+        observed: &Observed,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let Some(materials) = self.shared.materials.clone() else { return Ok(()) };
+        let ips = observed.sandbox().map(|sandbox| sandbox.ips.clone()).unwrap_or_default();
+        let Err(complaint) = materials.ensure_volumes(pod, &ips, &mut self.volumes).await else {
+            self.volume_complaint = None;
+            return Ok(());
+        };
+        if self.volume_complaint.as_ref() != Some(&complaint) {
+            self.shared.recorder.pod(pod, None, true, "FailedMount", complaint.clone());
+            self.volume_complaint = Some(complaint.clone());
+        }
+        if self.volumes.is_made() {
+            return Ok(());
+        }
+        self.report(pod, observed, plan, now).await?;
+        Err(Failure::Volumes(complaint))
+    }
+
+    /// Adds to containers that ended what they wrote as their termination message.
+    async fn read_last_words(&self, pod: &Pod, observed: &mut Observed) {
+        let Some(materials) = &self.shared.materials else { return };
+        let ended = observed.containers.iter_mut().filter(|one| one.state == ContainerState::Exited);
+        for one in ended.filter(|one| one.message.is_empty()) {
+            let words = materials.termination_message(uid(pod), &one.name, one.attempt).await;
+            one.message = words.unwrap_or_default();
+        }
+    }
+
+    /// Removes the pod's volumes; containers are gone by then.
+    async fn remove_volumes(&self, pod: &Pod) {
+        let Some(materials) = &self.shared.materials else { return };
+        if let Err(error) = materials.remove(uid(pod)).await {
+            tracing::warn!(pod = pod.metadata.name, %error, "the pod's volumes could not be removed");
+        }
     }
 
     async fn report(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Result<(), Failure> {
@@ -237,6 +323,7 @@ impl Worker {
         for sandbox in &observed.sandboxes {
             self.shared.runtime.remove_pod_sandbox(&sandbox.id).await?;
         }
+        self.remove_volumes(pod).await;
         let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
         let parameters = DeleteParams {
             grace_period_seconds: Some(0),
@@ -263,6 +350,7 @@ impl Worker {
                 tracing::warn!(pod = pod.metadata.name, %error, "a sandbox without a pod could not be removed");
             }
         }
+        self.remove_volumes(pod).await;
     }
 
     fn pods(&self, pod: &Pod) -> Api<Pod> {
@@ -285,6 +373,8 @@ enum Failure {
     Runtime(#[from] Error),
     #[error("API server: {0}")]
     Api(#[from] kube::Error),
+    #[error("{0}")]
+    Volumes(String),
 }
 
 fn grace(pod: &Pod) -> Duration {
