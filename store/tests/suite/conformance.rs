@@ -7,12 +7,7 @@ use store_client::Store;
 use store_client::conformance::run_all;
 use store_client::remote::{RemoteOptions, RemoteStore};
 
-// proves: ST-06
-// proves: ST-09
-// proves: ST-10
-// proves: ST-12
-// proves: ST-13
-// proves: ST-20
+// proves: ST-06, ST-09, ST-10, ST-12, ST-13, ST-20
 #[tokio::test]
 async fn the_member_in_this_process_passes_the_exam() {
     let directory = tempfile::tempdir().unwrap();
