@@ -55,7 +55,7 @@ impl Server {
         let data = tempfile::Builder::new().prefix("raftsman-load-").tempdir_in(&arguments.scratch)?;
         let log = std::fs::File::create(data.path().join("log"))?;
         let mut child = Command::new(&arguments.server)
-            .arg("server")
+            .args(["server", "--no-node"])
             .arg("--data-dir")
             .arg(data.path().join("data"))
             .args(["--secure-port", &arguments.secure_port.to_string()])

@@ -120,7 +120,7 @@ fn is_ready(node: &Node) -> bool {
 fn spawn(folder: &Path, port: u16, hollow_nodes: usize) -> Result<Process> {
     let mut command = Command::new(binary::raftsman()?);
     command.arg("server").arg("--data-dir").arg(folder.join("data"));
-    command.args(["--secure-port", &port.to_string(), "--hollow-nodes", &hollow_nodes.to_string()]);
+    command.args(["--no-node", "--secure-port", &port.to_string(), "--hollow-nodes", &hollow_nodes.to_string()]);
     Process::start(command, &folder.join("server.log"))
 }
 

@@ -49,6 +49,15 @@ pub(crate) struct Settings {
     /// This node's name [default: the host's name]
     #[arg(long)]
     node_name: Option<String>,
+    /// Run no containers here
+    #[arg(long)]
+    no_node: bool,
+    /// The socket of a container runtime (CRI v1) to use [default: a containerd of this server's own]
+    #[arg(long)]
+    container_runtime_endpoint: Option<String>,
+    /// Where the addresses of this node's pods come from [default: 10.42.0.0/24]
+    #[arg(long)]
+    pod_cidr: Option<ipnet::IpNet>,
     /// Simulate this many nodes
     #[arg(long)]
     hollow_nodes: Option<usize>,
@@ -79,6 +88,11 @@ pub(crate) struct Config {
 #[derive(Clone, Debug)]
 pub(crate) struct NodeConfig {
     pub(crate) name: String,
+    /// Whether containers run here, if this machine can run any.
+    pub(crate) is_wanted: bool,
+    /// The socket of a runtime that somebody else looks after.
+    pub(crate) runtime_socket: Option<PathBuf>,
+    pub(crate) pod_cidr: ipnet::IpNet,
     pub(crate) hollow_nodes: usize,
 }
 
@@ -105,6 +119,9 @@ impl Settings {
             service_cidr: self.service_cidr.or(other.service_cidr),
             service_node_port_range: self.service_node_port_range.or(other.service_node_port_range),
             node_name: self.node_name.or(other.node_name),
+            no_node: self.no_node || other.no_node,
+            container_runtime_endpoint: self.container_runtime_endpoint.or(other.container_runtime_endpoint),
+            pod_cidr: self.pod_cidr.or(other.pod_cidr),
             hollow_nodes: self.hollow_nodes.or(other.hollow_nodes),
             log_format: self.log_format.or(other.log_format),
         }
@@ -137,6 +154,9 @@ impl Settings {
                     Some(name) => name,
                     None => host_name()?,
                 },
+                is_wanted: !self.no_node,
+                runtime_socket: self.container_runtime_endpoint.as_deref().map(parse_socket).transpose()?,
+                pod_cidr: self.pod_cidr.unwrap_or_else(|| "10.42.0.0/24".parse().expect("a literal network")),
                 hollow_nodes: self.hollow_nodes.unwrap_or(0),
             },
             log_format: parse_format(self.log_format.as_deref())?,
@@ -181,6 +201,14 @@ fn parse_ports(text: &str) -> Result<RangeInclusive<u16>> {
     }
 }
 
+fn parse_socket(text: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(text.strip_prefix("unix://").unwrap_or(text));
+    if !path.is_absolute() {
+        bail!("--container-runtime-endpoint: {text:?} is not unix:///PATH");
+    }
+    Ok(path)
+}
+
 fn host_name() -> Result<String> {
     let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
     if name.is_empty() {
@@ -216,6 +244,7 @@ mod tests {
             "service-node-port-range = \"5\"",
             "service-node-port-range = \"9-5\"",
             "log-format = \"xml\"",
+            "container-runtime-endpoint = \"tcp://127.0.0.1:1\"",
             "initial-cluster = \"a\"",
             "initial-cluster = \"b=https://127.0.0.1:1\"",
         ] {

@@ -2,15 +2,59 @@
 
 use super::clients;
 use crate::config::Config;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use api::auth::UserInfo;
 use api::server::Handle;
 use daemon::Supervisor;
-use node::HollowOptions;
+use kube::Client;
+use node::{Capacity, Engine, HollowOptions, Options, Real, Tools};
 
-/// Starts the simulated nodes.
+/// Starts the simulated nodes, and this machine's node if it is wanted and the machine can run containers.
 pub(super) async fn start(config: &Config, api: &Handle, supervisor: &Supervisor) -> Result<()> {
-    let client = |name: &str| clients::client(api, UserInfo::new(format!("system:node:{name}"), ["system:nodes"]));
+    let client = |name: &str| client(api, name);
     node::start_hollow(client, config.node.hollow_nodes, &HollowOptions::default(), supervisor).await?;
-    Ok(())
+    if !config.node.is_wanted {
+        return Ok(());
+    }
+    let engine = match engine(config) {
+        Ok(engine) => engine,
+        Err(missing) => {
+            tracing::warn!("no containers run here: {missing} (--no-node silences this)");
+            return Ok(());
+        }
+    };
+    let options = options(config).context("cannot read what this machine offers")?;
+    let client = client(&options.node_name);
+    node::start_real(client, options, engine, supervisor).await.context("cannot start the node agent")
+}
+
+fn client(api: &Handle, name: &str) -> Client {
+    clients::client(api, UserInfo::new(format!("system:node:{name}"), ["system:nodes"]))
+}
+
+fn engine(config: &Config) -> Result<Engine, node::Missing> {
+    Ok(match &config.node.runtime_socket {
+        Some(socket) => Engine::Socket(socket.clone()),
+        None => Engine::Own {
+            directory: config.data_dir.join("node/containerd"),
+            tools: Tools::find()?,
+            pod_cidr: config.node.pod_cidr,
+        },
+    })
+}
+
+fn options(config: &Config) -> std::io::Result<Options> {
+    Ok(Options {
+        node_name: config.node.name.clone(),
+        node_ip: config.advertise_address,
+        server_port: 0,
+        labels: Default::default(),
+        capacity: Capacity::read(&config.data_dir)?,
+        real: Some(Real {
+            root: config.data_dir.join("node"),
+            cluster_domain: "cluster.local".to_owned(),
+            cluster_dns: Vec::new(),
+            secrets_in_memory: true,
+        }),
+    })
 }
