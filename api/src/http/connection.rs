@@ -59,7 +59,9 @@ pub async fn serve<S: Service>(
         let peer = Arc::clone(&peer);
         service_fn(move |request: Request<hyper::body::Incoming>| {
             let (service, peer) = (Arc::clone(&service), Arc::clone(&peer));
-            async move { Ok::<_, Infallible>(service.serve(peer, request.map(RequestBody::from)).await) }
+            // Boxed, so that what answering needs is given back when the answer begins: hyper keeps this future's room for
+            // as long as the body lasts, which for a watch is an hour.
+            async move { Ok::<_, Infallible>(Box::pin(service.serve(peer, request.map(RequestBody::from))).await) }
         })
     };
     let outcome = if is_http2 {
