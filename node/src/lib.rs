@@ -6,9 +6,12 @@
 pub mod agent;
 pub mod events;
 pub mod hollow;
+pub mod materials;
 pub mod node;
 pub mod options;
 pub mod pods;
+pub mod quantity;
+pub mod volumes;
 pub mod real;
 
 pub use agent::{Agent, StartError, start};
