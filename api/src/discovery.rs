@@ -16,6 +16,7 @@ use base64::Engine;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// A document and its tag.
 #[derive(Debug)]
@@ -64,15 +65,15 @@ pub struct Group {
 }
 
 impl Discovery {
-    /// Makes the documents for these kinds.
-    pub fn new(kinds: &Kinds) -> Self {
-        Self::of(kinds.iter().map(|kind| kind.info))
+    /// Makes the documents for these kinds. `advertise` is where clients outside find this server.
+    pub fn new(kinds: &Kinds, advertise: Option<SocketAddr>) -> Self {
+        Self::of(kinds.iter().map(|kind| kind.info), advertise)
     }
 
-    fn of(kinds: impl Iterator<Item = &'static KindInfo>) -> Self {
+    fn of(kinds: impl Iterator<Item = &'static KindInfo>, advertise: Option<SocketAddr>) -> Self {
         let groups = groups(kinds);
         let json = HeaderValue::from_static("application/json");
-        let mut legacy: HashMap<String, Document> = legacy::documents(&groups)
+        let mut legacy: HashMap<String, Document> = legacy::documents(&groups, advertise)
             .into_iter()
             .map(|(path, value)| (path, Document::new(&value, json.clone())))
             .collect();

@@ -131,7 +131,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
         authenticator: Authenticator { certificates: Verifier::new(&client_ca)?, tokens: Arc::clone(&tokens) },
         authorizer,
         in_flight: InFlight::default(),
-        discovery: Discovery::new(registry.kinds()),
+        discovery: Discovery::new(registry.kinds(), advertise),
         openapi: OpenApi::new(registry.kinds()),
         handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), Some(kubelets), streams.clone()),
         registry,

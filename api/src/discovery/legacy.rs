@@ -3,16 +3,21 @@
 use super::{Group, storage_version_hash};
 use crate::registry::strategy::KindInfo;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
-/// All documents by path.
-pub(super) fn documents(groups: &[Group]) -> Vec<(String, Value)> {
+/// All documents by path. `advertise` is where clients outside find this server.
+pub(super) fn documents(groups: &[Group], advertise: Option<SocketAddr>) -> Vec<(String, Value)> {
     let mut documents = Vec::new();
     let named: Vec<&Group> = groups.iter().filter(|group| !group.name.is_empty()).collect();
     let core = groups.iter().find(|group| group.name.is_empty());
     let versions: Vec<&str> = core.into_iter().flat_map(|group| &group.versions).map(|(version, _)| *version).collect();
+    let addresses: Vec<Value> = advertise
+        .iter()
+        .map(|address| json!({"clientCIDR": "0.0.0.0/0", "serverAddress": address.to_string()}))
+        .collect();
     documents.push((
         "/api".to_owned(),
-        json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": []}),
+        json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": addresses}),
     ));
     let list: Vec<Value> = named.iter().map(|group| api_group(group)).collect();
     documents.push(("/apis".to_owned(), json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list})));

@@ -49,7 +49,7 @@ static REVIEWS: KindInfo = KindInfo {
 };
 
 fn discovery() -> Discovery {
-    Discovery::of([&REVIEWS, &DEPLOYMENTS, &PODS].into_iter())
+    Discovery::of([&REVIEWS, &DEPLOYMENTS, &PODS].into_iter(), Some(([192, 0, 2, 1], 6443).into()))
 }
 
 fn accept(value: &'static str) -> HeaderMap {
@@ -106,7 +106,9 @@ async fn clients_that_ask_get_everything_in_one_document() {
     let named = get("/apis", &kubectl).await;
     assert_eq!(named["items"][0]["metadata"]["name"], "apps");
     let old = accept("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json");
-    assert_eq!(get("/api", &old).await["kind"], "APIVersions");
+    let core = get("/api", &old).await;
+    assert_eq!(core["kind"], "APIVersions");
+    assert_eq!(core["serverAddressByClientCIDRs"][0]["serverAddress"], "192.0.2.1:6443");
 }
 
 // proves: AM-42
