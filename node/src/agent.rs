@@ -7,6 +7,7 @@ use crate::node::object::Machine;
 use crate::options::Options;
 use crate::pods::observed::uid;
 use crate::pods::worker::{Shared, Worker};
+use crate::server::{self, Backend};
 use daemon::{OnError, Supervisor, TaskKind};
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::Pod;
@@ -30,6 +31,9 @@ pub enum StartError {
     /// The container runtime does not answer.
     #[error("container runtime: {0}")]
     Runtime(#[from] node_cri::Error),
+    /// The agent's server.
+    #[error("the agent's server: {0}")]
+    Server(#[from] server::ServeError),
     /// The runtime's folder cannot be written.
     #[error("container runtime: {0}")]
     Folder(#[from] std::io::Error),
@@ -54,6 +58,12 @@ pub async fn start(
     supervisor: &Supervisor,
 ) -> Result<Agent, StartError> {
     let version = runtime.version().await?;
+    let mut options = options;
+    if let Some(server) = options.real.as_ref().and_then(|real| real.server.as_ref()) {
+        let backend =
+            Backend { client: client.clone(), runtime: Arc::clone(&runtime), node_name: options.node_name.clone() };
+        options.server_port = server::start(server, backend, supervisor).await?.port();
+    }
     let machine = Machine::read(format!("{}://{}", version.name, version.version));
     let options = Arc::new(options);
     let heartbeat = Heartbeat::new(&client, Arc::clone(&options), Arc::clone(&runtime), machine);

@@ -6,16 +6,21 @@
 pub mod agent;
 pub mod events;
 pub mod hollow;
+pub mod hooks;
+pub mod logs;
 pub mod materials;
 pub mod node;
 pub mod options;
 pub mod pods;
+pub mod probes;
 pub mod quantity;
-pub mod volumes;
 pub mod real;
+pub mod server;
+pub mod volumes;
 
 pub use agent::{Agent, StartError, start};
 pub use hollow::start_hollow;
 pub use node_cri::supervise::{Missing, Tools};
 pub use options::{Capacity, HollowOptions, Options, Real};
 pub use real::{Engine, start_real};
+pub use server::ServerOptions;

@@ -102,7 +102,8 @@ impl Materials {
         }
         config.security = security::security(pod, container);
         config.resources = security::resources(pod, container, self.options.capacity.memory_bytes);
-        let mut mounts = storage::mounts(&self.settings.root, pod, container, lookup).await.map_err(ConfigError::Config)?;
+        let mut mounts =
+            storage::mounts(&self.settings.root, pod, container, lookup).await.map_err(ConfigError::Config)?;
         self.add_files(pod, container, &addresses, attempt, &mut mounts)?;
         config.mounts = mounts;
         config.envs = envs;

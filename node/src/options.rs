@@ -1,5 +1,6 @@
 //! What the agent is told at its start.
 
+use crate::server::ServerOptions;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub struct Real {
     pub cluster_dns: Vec<IpAddr>,
     /// Whether secrets and tokens are kept in memory file systems. False only where the process may not mount.
     pub secrets_in_memory: bool,
+    /// The agent's server; `None` for an agent whose logs nobody reads.
+    pub server: Option<ServerOptions>,
 }
 
 /// What a node offers.

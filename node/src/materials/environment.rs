@@ -198,13 +198,22 @@ mod tests {
         let secret = json!({"secretKeyRef": {"name": "s", "key": "pw"}});
         let ip = json!({"fieldRef": {"fieldPath": "status.podIP"}});
         for (container, want) in [
-            (json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$$(A)-$(X)-$"}]}), "A=1 B=1-$(A)-$(X)-$"),
+            (
+                json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$$(A)-$(X)-$"}]}),
+                "A=1 B=1-$(A)-$(X)-$",
+            ),
             (json!({"env": [{"name": "A", "valueFrom": config}, {"name": "B", "valueFrom": secret}]}), "A=v B=hunter2"),
             (json!({"env": [{"name": "A", "valueFrom": ip}]}), "A=2.2.2.2"),
             (json!({"env": [{"name": "A", "value": "$(KUBERNETES_SERVICE_HOST)"}]}), "A=10.0.0.1"),
-            (json!({"envFrom": [{"prefix": "P_", "configMapRef": {"name": "cm"}}], "env": [{"name": "P_k", "value": "x"}]}), "P_k=x P_l=w"),
+            (
+                json!({"envFrom": [{"prefix": "P_", "configMapRef": {"name": "cm"}}], "env": [{"name": "P_k", "value": "x"}]}),
+                "P_k=x P_l=w",
+            ),
             (json!({"envFrom": [{"secretRef": {"name": "gone", "optional": true}}]}), ""),
-            (json!({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "no", "optional": true}}}]}), ""),
+            (
+                json!({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "no", "optional": true}}}]}),
+                "",
+            ),
         ] {
             assert_eq!(run(container.clone()).unwrap(), want, "{container}");
         }
@@ -214,9 +223,18 @@ mod tests {
     fn what_is_missing_is_named_as_upstream_names_it() {
         for (container, want) in [
             (json!({"envFrom": [{"configMapRef": {"name": "gone"}}]}), "configmap \"gone\" not found"),
-            (json!({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "gone", "key": "k"}}}]}), "secret \"gone\" not found"),
-            (json!({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "no"}}}]}), "couldn't find key no in ConfigMap ns/cm"),
-            (json!({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "no"}}}]}), "couldn't find key no in Secret ns/s"),
+            (
+                json!({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "gone", "key": "k"}}}]}),
+                "secret \"gone\" not found",
+            ),
+            (
+                json!({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "no"}}}]}),
+                "couldn't find key no in ConfigMap ns/cm",
+            ),
+            (
+                json!({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "no"}}}]}),
+                "couldn't find key no in Secret ns/s",
+            ),
         ] {
             assert_eq!(run(container.clone()).unwrap_err(), want, "{container}");
         }

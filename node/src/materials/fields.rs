@@ -79,7 +79,8 @@ pub fn resource(
         (_, "limits") => whole,
         _ => 0,
     };
-    let divisor = selector.divisor.as_ref().and_then(|divisor| quantity::milli(&divisor.0)).filter(|divisor| *divisor > 0);
+    let divisor =
+        selector.divisor.as_ref().and_then(|divisor| quantity::milli(&divisor.0)).filter(|divisor| *divisor > 0);
     Ok(quantity::div_ceil(value, divisor.unwrap_or(1000)).to_string())
 }
 

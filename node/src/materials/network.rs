@@ -16,8 +16,7 @@ pub fn dns(pod: &Pod, settings: &Real, host: &str) -> Dns {
         (_, true) => {
             let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
             let domain = &settings.cluster_domain;
-            let mut searches =
-                vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.clone()];
+            let mut searches = vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.clone()];
             searches.extend(parse(host).searches);
             let servers = settings.cluster_dns.iter().map(ToString::to_string).collect();
             Dns { servers, searches, options: vec!["ndots:5".to_owned()] }
@@ -106,6 +105,7 @@ mod tests {
             cluster_domain: "cluster.local".into(),
             cluster_dns: vec!["10.0.0.10".parse().unwrap()],
             secrets_in_memory: false,
+            server: None,
         }
     }
 

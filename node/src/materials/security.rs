@@ -149,8 +149,11 @@ mod tests {
 
     #[test]
     fn the_containers_context_wins_over_the_pods() {
-        let pod = pod(json!({"runAsUser": 1, "runAsGroup": 2, "fsGroup": 3, "supplementalGroups": [4],
-            "seccompProfile": {"type": "RuntimeDefault"}}), "BestEffort");
+        let pod = pod(
+            json!({"runAsUser": 1, "runAsGroup": 2, "fsGroup": 3, "supplementalGroups": [4],
+            "seccompProfile": {"type": "RuntimeDefault"}}),
+            "BestEffort",
+        );
         let own = json!({"securityContext": {"runAsUser": 9, "readOnlyRootFilesystem": true,
             "allowPrivilegeEscalation": false, "capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}});
         let got = security(&pod, &container(own));

@@ -78,12 +78,7 @@ impl Sources {
     ///
     /// # Errors
     /// The object is missing; upstream's words.
-    pub fn data(
-        &self,
-        kind: Kind,
-        name: &str,
-        optional: bool,
-    ) -> Result<Option<&BTreeMap<String, Vec<u8>>>, String> {
+    pub fn data(&self, kind: Kind, name: &str, optional: bool) -> Result<Option<&BTreeMap<String, Vec<u8>>>, String> {
         match self.found.get(&(kind, name.to_owned())).and_then(Option::as_ref) {
             None if !optional => Err(format!("{} {name:?} not found", kind.resource())),
             found => Ok(found),

@@ -131,7 +131,10 @@ pub async fn mounts(
             let target = pod_folder(root, uid(pod)).join("volume-subpaths").join(&mount.name);
             let target = target.join(&container.name).join(index.to_string());
             let of_mount = |error: &dyn std::fmt::Display| {
-                format!("failed to prepare subPath for volumeMount {:?} of container {:?}: {error}", mount.name, container.name)
+                format!(
+                    "failed to prepare subPath for volumeMount {:?} of container {:?}: {error}",
+                    mount.name, container.name
+                )
             };
             let (volume_path, bound) = (host.clone(), target.clone());
             let prepared = tokio::task::spawn_blocking(move || {
@@ -168,11 +171,7 @@ fn part(mount: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<
             missing.set(missing.get() || found.is_none());
             found
         });
-        return if missing.get() {
-            Err(format!("missing value for {expression:?}"))
-        } else {
-            Ok(Some(text))
-        };
+        return if missing.get() { Err(format!("missing value for {expression:?}")) } else { Ok(Some(text)) };
     }
     Ok(mount.sub_path.clone().filter(|path| !path.is_empty()))
 }
@@ -228,7 +227,8 @@ fn make(
 }
 
 fn empty_dir(folder: &Path, source: Option<&EmptyDirVolumeSource>, group: Option<u32>) -> io::Result<()> {
-    let mode = source.and_then(|source| source.mode).and_then(|mode| u32::try_from(mode).ok()).unwrap_or(EMPTY_DIR_MODE);
+    let mode =
+        source.and_then(|source| source.mode).and_then(|mode| u32::try_from(mode).ok()).unwrap_or(EMPTY_DIR_MODE);
     match source.and_then(|source| source.medium.as_deref()).unwrap_or_default() {
         "" => {}
         "Memory" => {
@@ -270,11 +270,14 @@ mod tests {
             .iter()
             .map(|one| format!("{} {} {} {:?}", one.container_path, one.host_path, one.readonly, one.propagation))
             .collect();
-        assert_eq!(text, [
-            "/a /r/pods/u1/volumes/kubernetes.io~configmap/cm true Private",
-            "/b /r/pods/u1/volumes/kubernetes.io~empty-dir/e false Private",
-            "/c /srv true HostToContainer",
-        ]);
+        assert_eq!(
+            text,
+            [
+                "/a /r/pods/u1/volumes/kubernetes.io~configmap/cm true Private",
+                "/b /r/pods/u1/volumes/kubernetes.io~empty-dir/e false Private",
+                "/c /srv true HostToContainer",
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a pod may ask for and the agent cannot do yet: such a pod fails with a reason, it never runs half right.
 
-use k8s_openapi::api::core::v1::{Pod, Volume};
+use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 
 /// The first thing that cannot be done, in words.
 pub fn unsupported(pod: &Pod) -> Option<String> {
@@ -47,6 +47,17 @@ pub fn unsupported(pod: &Pod) -> Option<String> {
     let mut variables = containers().flat_map(|container| container.env.iter().flatten());
     if variables.any(|variable| variable.value_from.as_ref().is_some_and(|from| from.file_key_ref.is_some())) {
         return Some("env fileKeyRef".to_owned());
+    }
+    let probes = |container: &Container| {
+        [&container.startup_probe, &container.readiness_probe, &container.liveness_probe].map(Clone::clone)
+    };
+    for probe in containers().flat_map(probes).flatten() {
+        if probe.grpc.is_some() {
+            return Some("gRPC probes".to_owned());
+        }
+        if probe.http_get.is_some_and(|get| get.scheme.as_deref() == Some("HTTPS")) {
+            return Some("HTTPS probes".to_owned());
+        }
     }
     let mut mounts = containers().flat_map(|container| container.volume_mounts.iter().flatten());
     if mounts.any(|mount| mount.recursive_read_only.as_deref() == Some("Enabled")) {

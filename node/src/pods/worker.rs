@@ -5,9 +5,13 @@ use super::observed::{Observed, uid};
 use super::plan::{self, Action, Health, Plan};
 use super::{config, status};
 use crate::events::Recorder;
+use crate::hooks;
+use crate::materials::fields::find;
 use crate::materials::storage;
 use crate::materials::{ConfigError, Materials};
 use crate::options::Options;
+use crate::probes::ask::Target;
+use crate::probes::{self, Probes};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -23,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 const RETRY: Duration = Duration::from_secs(2);
 /// A pod without a grace period of its own gets upstream's default.
 const GRACE_SECONDS: i64 = 30;
+/// What a container gets after a hook that used up the grace period (upstream: 2 s).
+const GRACE_MIN: Duration = Duration::from_secs(2);
 
 /// What all workers of an agent share.
 pub struct Shared {
@@ -51,6 +57,7 @@ pub struct Worker {
     backoff: Backoff,
     health: Health,
     context: status::Context,
+    probes: Probes,
     volumes: storage::State,
     /// The last complaint about volumes, so that it is not repeated at every look.
     volume_complaint: Option<String>,
@@ -64,7 +71,17 @@ impl Worker {
             runtime: shared.runtime_name.clone(),
             ..status::Context::default()
         };
-        Self { shared, pod, wake, backoff: Backoff::default(), health: Health::default(), context, volumes: storage::State::default(), volume_complaint: None }
+        Self {
+            shared,
+            pod,
+            wake,
+            backoff: Backoff::default(),
+            health: Health::default(),
+            context,
+            probes: Probes::default(),
+            volumes: storage::State::default(),
+            volume_complaint: None,
+        }
     }
 
     /// Runs until the pod is gone or the agent stops. A stopping agent leaves the pod running.
@@ -97,9 +114,14 @@ impl Worker {
         }
     }
 
-    async fn step(&mut self, pod: &Pod) -> Result<Outcome, Failure> {
+    async fn step(&mut self, pod: &Arc<Pod>) -> Result<Outcome, Failure> {
         let mut observed = Observed::read(self.shared.runtime.as_ref(), uid(pod)).await?;
         self.read_last_words(pod, &mut observed).await;
+        if self.shared.materials.is_some() {
+            let (health, unready) = (&mut self.health, &mut self.context.unready);
+            let (runtime, recorder) = (&self.shared.runtime, &self.shared.recorder);
+            self.probes.apply(pod, &observed, runtime, recorder, &self.wake, health, unready);
+        }
         let now = Timestamp::now();
         let plan = plan::plan(pod, &observed, &self.backoff, &self.health, now);
         let mut acted = false;
@@ -134,9 +156,7 @@ impl Worker {
                     runtime.stop_pod_sandbox(&old.id).await?;
                 }
                 let sandbox = self.sandbox_config(pod, *attempt).await;
-                if let Err(error) =
-                    runtime.run_pod_sandbox(&sandbox).await
-                {
+                if let Err(error) = runtime.run_pod_sandbox(&sandbox).await {
                     let message = format!("Failed to create pod sandbox: {error}");
                     self.shared.recorder.pod(pod, None, true, "FailedCreatePodSandBox", message);
                     return Err(error.into());
@@ -148,7 +168,7 @@ impl Worker {
                 let name = observed.containers.iter().find(|one| one.id == *id).map_or("", |one| one.name.as_str());
                 let message = format!("Container {name} {reason}, will be restarted");
                 self.shared.recorder.pod(pod, Some(name), false, "Killing", message);
-                runtime.stop_container(id, grace(pod)).await?;
+                self.stop(pod, observed, name, id).await?;
                 self.health.failed.remove(name);
                 Ok(true)
             }
@@ -158,7 +178,7 @@ impl Worker {
                     let message = format!("Stopping container {}", one.name);
                     self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message);
                 }
-                let stops = running.iter().map(|one| runtime.stop_container(&one.id, grace(pod)));
+                let stops = running.iter().map(|one| self.stop(pod, observed, &one.name, &one.id));
                 futures::future::try_join_all(stops).await?;
                 for sandbox in observed.sandboxes.iter().filter(|sandbox| sandbox.ready) {
                     runtime.stop_pod_sandbox(&sandbox.id).await?;
@@ -208,6 +228,7 @@ impl Worker {
         }
         self.shared.recorder.pod(pod, Some(name), false, "Started", format!("Container started"));
         self.context.waiting.remove(name);
+        self.post_start(pod, observed, container, &id).await?;
         if let Some(last) = observed.newest(name) {
             self.backoff.restarted(name, last.finished_at.unwrap_or(last.created_at), Timestamp::now());
         }
@@ -249,6 +270,51 @@ impl Worker {
         self.shared.recorder.pod(pod, Some(name), true, "Failed", format!("Error: {error}"));
         self.context.waiting.insert(name.to_owned(), (reason.to_owned(), error.to_string()));
         false
+    }
+
+    /// Runs the hook before the stop, and gives the container what is left of the grace period.
+    async fn stop(&self, pod: &Pod, observed: &Observed, name: &str, id: &str) -> Result<(), Error> {
+        let mut left = grace(pod);
+        let container = find(pod, name).filter(|_| self.shared.materials.is_some() && !left.is_zero());
+        let hook = container.and_then(|container| Some((container, container.lifecycle.as_ref()?.pre_stop.as_ref()?)));
+        if let Some((container, hook)) = hook {
+            let began = tokio::time::Instant::now();
+            if let Err(error) = hooks::run(&self.target(pod, observed, id), container, hook, left).await {
+                tracing::debug!(pod = pod.metadata.name, container = name, error, "preStop hook failed");
+                let message = "PreStopHook failed".to_owned();
+                self.shared.recorder.pod(pod, Some(name), true, "FailedPreStopHook", message);
+            }
+            left = left.saturating_sub(began.elapsed()).max(GRACE_MIN);
+        }
+        self.shared.runtime.stop_container(id, left).await
+    }
+
+    /// Runs the hook after the start; a container whose hook fails is stopped.
+    async fn post_start(
+        &mut self,
+        pod: &Pod,
+        observed: &Observed,
+        container: &Container,
+        id: &str,
+    ) -> Result<(), Failure> {
+        let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
+        let Some(hook) = hook.filter(|_| self.shared.materials.is_some()) else { return Ok(()) };
+        let target = self.target(pod, observed, id);
+        let Err(error) = hooks::run(&target, container, hook, hooks::POST_START_MAX).await else { return Ok(()) };
+        tracing::debug!(pod = pod.metadata.name, container = container.name, error, "postStart hook failed");
+        let message = "PostStartHook failed".to_owned();
+        self.shared.recorder.pod(pod, Some(&container.name), true, "FailedPostStartHook", message);
+        self.shared.recorder.pod(pod, Some(&container.name), false, "Killing", "FailedPostStartHook".to_owned());
+        self.shared.runtime.stop_container(id, grace(pod)).await?;
+        Ok(())
+    }
+
+    fn target(&self, pod: &Pod, observed: &Observed, id: &str) -> Target {
+        Target {
+            container_id: id.to_owned(),
+            pod_ip: probes::address(pod, observed),
+            runtime: Arc::clone(&self.shared.runtime),
+        }
     }
 
     async fn sandbox_config(&self, pod: &Pod, attempt: u32) -> SandboxConfig {

@@ -106,7 +106,8 @@ fn projected(files: &mut Payload, inputs: &Inputs<'_>, volume: &Volume) -> Resul
             let token = inputs.tokens.get(&(volume.name.clone(), one.path.clone()));
             let token = token.ok_or_else(|| "failed to fetch token: none was given".to_owned())?;
             let owner = common_user(inputs.pod);
-            let has_group = inputs.pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref()?.fs_group).is_some();
+            let has_group =
+                inputs.pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref()?.fs_group).is_some();
             let mode = if owner.is_some() || has_group { TOKEN_MODE } else { default };
             files.insert(one.path.clone(), File { data: token.clone().into_bytes(), mode, owner });
         }
@@ -125,9 +126,8 @@ fn keys(
 ) -> Result<(), String> {
     let Some(data) = sources.data(kind, name, optional)? else { return Ok(()) };
     let Some(items) = items.filter(|items| !items.is_empty()) else {
-        let all = data.iter().map(|(key, data)| {
-            (key.clone(), File { data: data.clone(), mode: default_mode, owner: None })
-        });
+        let all =
+            data.iter().map(|(key, data)| (key.clone(), File { data: data.clone(), mode: default_mode, owner: None }));
         files.extend(all);
         return Ok(());
     };
@@ -191,9 +191,10 @@ mod tests {
     fn run(volume: Value) -> Result<String, String> {
         let mut volume = volume;
         volume["name"] = json!("v");
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "ns", "labels": {"a": "b"}},
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "ns", "labels": {"a": "b"}},
             "spec": {"containers": [{"name": "c", "securityContext": {"runAsUser": 7}}], "volumes": [volume]}}))
-        .unwrap();
+            .unwrap();
         let mut sources = Sources::default();
         let config = json!({"data": {"k": "v"}, "binaryData": {"b": "AAE="}});
         sources.insert_config_map("cm", Some(serde_json::from_value(config).unwrap()));
@@ -222,15 +223,23 @@ mod tests {
     fn volumes_hold_what_their_sources_say() {
         for (volume, want) in [
             (json!({"configMap": {"name": "cm"}}), "b=\\0\\u{1}:644 k=v:644"),
-            (json!({"configMap": {"name": "cm", "defaultMode": 256, "items": [{"key": "k", "path": "x/y"}]}}), "x/y=v:400"),
+            (
+                json!({"configMap": {"name": "cm", "defaultMode": 256, "items": [{"key": "k", "path": "x/y"}]}}),
+                "x/y=v:400",
+            ),
             (json!({"configMap": {"name": "gone", "optional": true}}), ""),
             (json!({"secret": {"secretName": "s", "items": [{"key": "pw", "path": "p", "mode": 384}]}}), "p=x:600"),
-            (json!({"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}},
-                {"path": "cpu", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu"}}]}}), "cpu=2:644 l=a=\\\"b\\\":644"),
-            (json!({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}},
+            (
+                json!({"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}},
+                {"path": "cpu", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu"}}]}}),
+                "cpu=2:644 l=a=\\\"b\\\":644",
+            ),
+            (
+                json!({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}},
                 {"configMap": {"name": "cm", "items": [{"key": "k", "path": "ca.crt"}]}},
                 {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}}]}}),
-                "ca.crt=v:644 namespace=ns:644 token=t0k:600"),
+                "ca.crt=v:644 namespace=ns:644 token=t0k:600",
+            ),
         ] {
             assert_eq!(run(volume.clone()).unwrap(), want, "{volume}");
         }

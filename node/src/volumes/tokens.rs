@@ -70,8 +70,7 @@ async fn request(
     projection: &ServiceAccountTokenProjection,
 ) -> Result<(String, Timestamp), String> {
     let meta = &pod.metadata;
-    let api: Api<ServiceAccount> =
-        Api::namespaced(client.clone(), meta.namespace.as_deref().unwrap_or_default());
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), meta.namespace.as_deref().unwrap_or_default());
     let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default");
     let request = TokenRequest {
         spec: Some(TokenRequestSpec {

@@ -1,0 +1,38 @@
+//! What a pod asks to be done after a container's start and before its stop.
+
+use crate::probes::ask::{self, Answer, Target};
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler};
+use std::time::Duration;
+
+/// A hook after the start has no time limit of its own; a runtime that never answers must not hold the pod for ever.
+pub const POST_START_MAX: Duration = Duration::from_secs(600);
+
+/// Runs a hook, at most for `limit`.
+///
+/// # Errors
+/// It failed, or took too long.
+pub async fn run(
+    target: &Target,
+    container: &Container,
+    hook: &LifecycleHandler,
+    limit: Duration,
+) -> Result<(), String> {
+    let work = async {
+        if let Some(sleep) = &hook.sleep {
+            tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0))).await;
+            return Answer::Good;
+        }
+        if let Some(exec) = &hook.exec {
+            return ask::command(target, exec.command.as_deref().unwrap_or_default(), limit).await;
+        }
+        match &hook.http_get {
+            Some(get) => ask::http(target, container, get, limit).await,
+            None => Answer::Bad("invalid handler".to_owned()),
+        }
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(Answer::Good) => Ok(()),
+        Ok(Answer::Bad(error)) => Err(error),
+        Err(_) => Err("the hook took longer than the grace period".to_owned()),
+    }
+}

@@ -1,0 +1,140 @@
+//! `GET /containerLogs/NAMESPACE/POD/CONTAINER`: what `kubectl logs` shows.
+
+use super::Backend;
+use crate::logs::{self, Wish};
+use crate::materials::fields::find;
+use crate::pods::observed::uid;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::{Timestamp, ToSpan};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use node_cri::{ContainerState, ContainerStatus};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Answers a request.
+pub async fn answer(
+    State(backend): State<Arc<Backend>>,
+    Path((namespace, name, container)): Path<(String, String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    match open(&backend, &namespace, &name, &container, &query).await {
+        Ok(body) => ([(header::CONTENT_TYPE, "text/plain")], body).into_response(),
+        Err((code, message)) => (code, message).into_response(),
+    }
+}
+
+async fn open(
+    backend: &Arc<Backend>,
+    namespace: &str,
+    name: &str,
+    container: &str,
+    query: &HashMap<String, String>,
+) -> Result<Body, (StatusCode, String)> {
+    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
+    let wish = wish(query, Timestamp::now())
+        .ok_or_else(|| (StatusCode::UNPROCESSABLE_ENTITY, "{\"message\": \"Invalid request.\"}".to_owned()))?;
+    let pod = Api::<Pod>::namespaced(backend.client.clone(), namespace).get_opt(name).await;
+    let pod = pod.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let is_here =
+        |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(backend.node_name.as_str());
+    let pod = pod.filter(is_here).ok_or_else(|| (StatusCode::NOT_FOUND, format!("pod {name:?} not found\n")))?;
+    if find(&pod, container).is_none() {
+        return Err((StatusCode::NOT_FOUND, format!("container {container:?} not found in pod {name:?}\n")));
+    }
+    let all = backend.runtime.list_containers(Some(uid(&pod))).await.map_err(|error| bad(error.to_string()))?;
+    let previous = query.get("previous").is_some_and(|value| value == "true");
+    let chosen = choose(&pod, name, container, all, previous).map_err(bad)?;
+    let status = backend.runtime.container_status(&chosen.id).await.map_err(|error| bad(error.to_string()))?;
+    let (runtime, id) = (Arc::clone(&backend.runtime), chosen.id.clone());
+    let is_running = move || {
+        let (runtime, id) = (Arc::clone(&runtime), id.clone());
+        async move { runtime.container_status(&id).await.is_ok_and(|status| status.state == ContainerState::Running) }
+    };
+    let stream = logs::stream(PathBuf::from(status.log_path), wish, is_running).await;
+    let stream =
+        stream.map_err(|error| bad(format!("unable to retrieve container logs for {}: {error}", chosen.id)))?;
+    Ok(Body::from_stream(stream))
+}
+
+/// The container whose log is shown: the newest that was started, or with `previous` the newest that ended before it.
+fn choose(
+    pod: &Pod,
+    pod_name: &str,
+    container: &str,
+    all: Vec<ContainerStatus>,
+    previous: bool,
+) -> Result<ContainerStatus, String> {
+    let mut own: Vec<ContainerStatus> = all.into_iter().filter(|one| one.name == container).collect();
+    own.sort_by_key(|one| std::cmp::Reverse((one.attempt, one.created_at)));
+    let mut started = own.into_iter().filter(|one| one.state != ContainerState::Created);
+    let newest = started.next();
+    if previous {
+        return started
+            .next()
+            .ok_or_else(|| format!("previous terminated container {container:?} in pod {pod_name:?} not found"));
+    }
+    newest.ok_or_else(|| {
+        let status = pod.status.as_ref();
+        let statuses = status.and_then(|status| status.container_statuses.as_ref()).into_iter();
+        let init = status.and_then(|status| status.init_container_statuses.as_ref());
+        let mut statuses = statuses.chain(init).flatten();
+        let waiting = statuses.find(|one| one.name == container).and_then(|one| one.state.as_ref()?.waiting.as_ref());
+        match waiting.and_then(|waiting| waiting.reason.as_deref()) {
+            Some(reason) => format!("container {container:?} in pod {pod_name:?} is waiting to start: {reason}"),
+            None => format!("container {container:?} in pod {pod_name:?} is not available"),
+        }
+    })
+}
+
+/// `None` when the options make no sense.
+fn wish(query: &HashMap<String, String>, now: Timestamp) -> Option<Wish> {
+    let flag = |name: &str| query.get(name).is_some_and(|value| matches!(value.as_str(), "true" | "1" | ""));
+    let number =
+        |name: &str| query.get(name).map(|text| text.parse::<u64>().ok()).map_or(Some(None), |one| one.map(Some));
+    let seconds = number("sinceSeconds")?;
+    let time = match query.get("sinceTime") {
+        Some(text) => Some(text.parse::<Timestamp>().ok()?),
+        None => None,
+    };
+    let since = match (seconds, time) {
+        (Some(_), Some(_)) | (Some(0), None) => return None,
+        (Some(seconds), None) => Some(now.checked_sub(i64::try_from(seconds).ok()?.seconds()).ok()?),
+        (None, time) => time,
+    };
+    let limit_bytes = number("limitBytes")?;
+    if limit_bytes == Some(0) {
+        return None;
+    }
+    Some(Wish {
+        follow: flag("follow"),
+        tail_lines: number("tailLines")?,
+        since,
+        limit_bytes,
+        timestamps: flag("timestamps"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_nonsense_is_refused() {
+        let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
+        let read = |pairs: &[(&str, &str)]| {
+            wish(&pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(), now)
+        };
+        let got = read(&[("follow", "true"), ("tailLines", "3"), ("sinceSeconds", "60")]).unwrap();
+        assert_eq!((got.follow, got.tail_lines), (true, Some(3)));
+        assert_eq!(got.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
+        for (key, value) in [("tailLines", "-1"), ("sinceSeconds", "0"), ("limitBytes", "0"), ("sinceTime", "x")] {
+            assert!(read(&[(key, value)]).is_none(), "{key}={value}");
+        }
+        assert!(read(&[("sinceSeconds", "1"), ("sinceTime", "2026-01-01T00:00:00Z")]).is_none());
+    }
+}
