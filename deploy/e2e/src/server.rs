@@ -1,4 +1,5 @@
-//! `raftsman server` with a temporary data directory, on a free port, with simulated nodes.
+//! `raftsman server` with a temporary data directory, on a free port, with simulated nodes and no real one: what a test
+//! kills must leave no containers behind.
 
 use crate::{Process, binary};
 use anyhow::{Context, Result, bail};

@@ -57,8 +57,9 @@ async fn until_available(deployments: &Api<Deployment>, mut version: String) -> 
     loop {
         let stream = deployments.watch(&WatchParams::default(), &version).await?;
         let mut stream = std::pin::pin!(stream);
-        while let Some(event) = stream.next().await {
-            if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event? {
+        // A stream that breaks is resumed where it stood.
+        while let Some(Ok(event)) = stream.next().await {
+            if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event {
                 version = object.metadata.resource_version.context("no resourceVersion")?;
                 let status = object.status.unwrap_or_default();
                 if status.available_replicas == Some(PODS) && status.ready_replicas == Some(PODS) {

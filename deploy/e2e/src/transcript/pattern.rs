@@ -56,7 +56,7 @@ fn fits(patterns: &[Option<Regex>], actual: &[String], done: usize, furthest: &m
 
 /// The expression of one expected line.
 fn compile(line: &str) -> Regex {
-    let indent = line.len() - line.trim_start().len();
+    let indent = line.len() - line.trim_start_matches(' ').len();
     let mut expression = format!("^ {{{indent}}}");
     let mut rest = &line[indent..];
     while let Some(found) = PLACEHOLDER.captures(rest) {
