@@ -10,6 +10,7 @@ use std::path::PathBuf;
 /// Where a server keeps everything unless told otherwise.
 pub(crate) const DATA_DIR: &str = "/var/lib/raftsman";
 const SECURE_PORT: u16 = 6443;
+const KUBELET_PORT: u16 = 10250;
 const NAME: &str = "default";
 
 /// Flags of `raftsman server`; each is also a key of the file, spelled the same. Unknown keys are refused.
@@ -58,6 +59,9 @@ pub(crate) struct Settings {
     /// Where the addresses of this node's pods come from [default: 10.42.0.0/24]
     #[arg(long)]
     pod_cidr: Option<ipnet::IpNet>,
+    /// The port that the node agent is served on [default: 10250]
+    #[arg(long)]
+    kubelet_port: Option<u16>,
     /// Simulate this many nodes
     #[arg(long)]
     hollow_nodes: Option<usize>,
@@ -93,6 +97,7 @@ pub(crate) struct NodeConfig {
     /// The socket of a runtime that somebody else looks after.
     pub(crate) runtime_socket: Option<PathBuf>,
     pub(crate) pod_cidr: ipnet::IpNet,
+    pub(crate) port: u16,
     pub(crate) hollow_nodes: usize,
 }
 
@@ -122,6 +127,7 @@ impl Settings {
             no_node: self.no_node || other.no_node,
             container_runtime_endpoint: self.container_runtime_endpoint.or(other.container_runtime_endpoint),
             pod_cidr: self.pod_cidr.or(other.pod_cidr),
+            kubelet_port: self.kubelet_port.or(other.kubelet_port),
             hollow_nodes: self.hollow_nodes.or(other.hollow_nodes),
             log_format: self.log_format.or(other.log_format),
         }
@@ -157,6 +163,7 @@ impl Settings {
                 is_wanted: !self.no_node,
                 runtime_socket: self.container_runtime_endpoint.as_deref().map(parse_socket).transpose()?,
                 pod_cidr: self.pod_cidr.unwrap_or_else(|| "10.42.0.0/24".parse().expect("a literal network")),
+                port: self.kubelet_port.unwrap_or(KUBELET_PORT),
                 hollow_nodes: self.hollow_nodes.unwrap_or(0),
             },
             log_format: parse_format(self.log_format.as_deref())?,

@@ -56,7 +56,7 @@ async fn serve(config: Config) -> Result<()> {
     let api = api::server::start(api_config(&config, &pki, &member)?, &stages.api).await?;
     write_kubeconfig(&config, &pki, &api)?;
     control::start(&config, &pki, &api, &stages.clients).await?;
-    nodes::start(&config, &api, &stages.clients).await?;
+    nodes::start(&config, &pki, &api, &stages.clients).await?;
     tracing::info!(kubeconfig = %kubeconfig::path(&config.data_dir).display(), "ready");
 
     stages.until_stopped(signals::shut_down_on_signal(&stages.clients)).await?;

@@ -2,15 +2,17 @@
 
 use super::clients;
 use crate::config::Config;
+use crate::pki::Pki;
 use anyhow::{Context, Result};
 use api::auth::UserInfo;
 use api::server::Handle;
 use daemon::Supervisor;
 use kube::Client;
-use node::{Capacity, Engine, HollowOptions, Options, Real, Tools};
+use node::{Capacity, Engine, HollowOptions, Options, Real, ServerOptions, Tools};
+use std::net::SocketAddr;
 
 /// Starts the simulated nodes, and this machine's node if it is wanted and the machine can run containers.
-pub(super) async fn start(config: &Config, api: &Handle, supervisor: &Supervisor) -> Result<()> {
+pub(super) async fn start(config: &Config, pki: &Pki, api: &Handle, supervisor: &Supervisor) -> Result<()> {
     let client = |name: &str| client(api, name);
     node::start_hollow(client, config.node.hollow_nodes, &HollowOptions::default(), supervisor).await?;
     if !config.node.is_wanted {
@@ -23,7 +25,7 @@ pub(super) async fn start(config: &Config, api: &Handle, supervisor: &Supervisor
             return Ok(());
         }
     };
-    let options = options(config).context("cannot read what this machine offers")?;
+    let options = options(config, pki).context("cannot read what this machine offers")?;
     let client = client(&options.node_name);
     node::start_real(client, options, engine, supervisor).await.context("cannot start the node agent")
 }
@@ -43,7 +45,15 @@ fn engine(config: &Config) -> Result<Engine, node::Missing> {
     })
 }
 
-fn options(config: &Config) -> std::io::Result<Options> {
+fn options(config: &Config, pki: &Pki) -> Result<Options> {
+    // One process, one certificate: it names the addresses and the node.
+    let serving = pki.pair(&format!("{}.apiserver", config.name))?;
+    let server = ServerOptions {
+        listen: SocketAddr::new(config.bind_address, config.node.port),
+        certificate_pem: serving.certificate.into_bytes(),
+        key_pem: serving.key.into_bytes(),
+        client_ca_pem: pki.ca_certificate()?.into_bytes(),
+    };
     Ok(Options {
         node_name: config.node.name.clone(),
         node_ip: config.advertise_address,
@@ -55,6 +65,7 @@ fn options(config: &Config) -> std::io::Result<Options> {
             cluster_domain: "cluster.local".to_owned(),
             cluster_dns: Vec::new(),
             secrets_in_memory: true,
+            server: Some(server),
         }),
     })
 }
