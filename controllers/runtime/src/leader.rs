@@ -104,11 +104,7 @@ impl Candidate {
         let now = Timestamp::now();
         let Some(mut lease) = self.leases.get_opt(self.election.lease).await? else {
             let metadata = ObjectMeta { name: Some(self.election.lease.to_owned()), ..ObjectMeta::default() };
-            let lease = Lease {
-                metadata,
-                spec: Some(claim(&LeaseSpec::default(), &self.election.identity, now)),
-                ..Lease::default()
-            };
+            let lease = Lease { metadata, spec: Some(claim(&LeaseSpec::default(), &self.election.identity, now)) };
             return conflict_is_loss(self.leases.create(&PostParams::default(), &lease).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();

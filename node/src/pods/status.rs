@@ -179,7 +179,7 @@ impl Look<'_> {
     /// Whether an app container waits for init containers.
     fn initialising(&self, name: &str) -> bool {
         let is_app = self.spec.containers.iter().any(|container| container.name == name);
-        is_app && !self.is_initialised() || !is_app
+        !is_app || !self.is_initialised()
     }
 
     fn is_initialised(&self) -> bool {
