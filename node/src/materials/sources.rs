@@ -31,10 +31,13 @@ impl Kind {
     }
 }
 
+/// Values by key.
+type Data = BTreeMap<String, Vec<u8>>;
+
 /// What was found; a missing object is remembered as missing.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    found: HashMap<(Kind, String), Option<BTreeMap<String, Vec<u8>>>>,
+    found: HashMap<(Kind, String), Option<Data>>,
 }
 
 impl Sources {

@@ -221,12 +221,12 @@ impl Worker {
             Ok(id) => id,
             Err(error) => return Ok(self.cannot_start(pod, name, "CreateContainerError", &error)),
         };
-        self.shared.recorder.pod(pod, Some(name), false, "Created", format!("Container created"));
+        self.shared.recorder.pod(pod, Some(name), false, "Created", "Container created".to_owned());
         if let Err(error) = runtime.start_container(&id).await {
             runtime.remove_container(&id).await?;
             return Ok(self.cannot_start(pod, name, "RunContainerError", &error));
         }
-        self.shared.recorder.pod(pod, Some(name), false, "Started", format!("Container started"));
+        self.shared.recorder.pod(pod, Some(name), false, "Started", "Container started".to_owned());
         self.context.waiting.remove(name);
         self.post_start(pod, observed, container, &id).await?;
         if let Some(last) = observed.newest(name) {
