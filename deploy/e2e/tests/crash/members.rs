@@ -74,7 +74,7 @@ async fn watch(store: RemoteStore, last: Arc<tokio::sync::OnceCell<i64>>) -> Res
     loop {
         let request = pb::WatchCreateRequest {
             key: PREFIX.into(),
-            range_end: prefix_end(PREFIX).context("the prefix has an end")?.into(),
+            range_end: prefix_end(PREFIX).context("the prefix has an end")?,
             start_revision: position + 1,
             ..pb::WatchCreateRequest::default()
         };
@@ -109,7 +109,7 @@ async fn watch(store: RemoteStore, last: Arc<tokio::sync::OnceCell<i64>>) -> Res
 
 /// All keys as one member has them, read through the leader.
 async fn state(store: &RemoteStore) -> Result<BTreeMap<Vec<u8>, (i64, Vec<u8>)>> {
-    let range_end = prefix_end(PREFIX).context("the prefix has an end")?.into();
+    let range_end = prefix_end(PREFIX).context("the prefix has an end")?;
     let answer = store.range(pb::RangeRequest { key: PREFIX.into(), range_end, ..pb::RangeRequest::default() }).await?;
     Ok(answer.kvs.into_iter().map(|kv| (kv.key.to_vec(), (kv.mod_revision, kv.value.to_vec()))).collect())
 }

@@ -151,7 +151,6 @@ async fn until_written(progress: &Progress, wanted: usize) -> Result<()> {
     Ok(())
 }
 
-// proves: BM-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_under_load_loses_nothing_that_it_answered() -> Result<()> {
     let started = Instant::now();
