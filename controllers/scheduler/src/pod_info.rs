@@ -100,7 +100,7 @@ impl PodInfo {
     pub fn new(pod: Arc<Pod>) -> Self {
         let empty = PodSpec::default();
         let spec = pod.spec.as_ref().unwrap_or(&empty);
-        let requests = total(spec, |container| container_requests(container));
+        let requests = total(spec, container_requests);
         let scored = total(spec, |container| {
             let mut requests = container_requests(container);
             if !asks_for(container, "cpu") {

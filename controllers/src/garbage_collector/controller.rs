@@ -29,6 +29,9 @@ const IGNORED: &[(&str, &str)] = &[("", "events"), ("events.k8s.io", "events")];
 
 type Meta = PartialObjectMeta<DynamicObject>;
 
+/// A kind and the watch of its objects' metadata.
+type Watched = (Kind, Arc<Informer<Meta>>);
+
 /// Starts the controller.
 pub fn start(context: &Context) {
     let collector = Arc::new(Collector {
@@ -64,7 +67,7 @@ struct Collector {
     client: Client,
     graph: Mutex<Graph>,
     /// By apiVersion and kind.
-    kinds: Mutex<HashMap<(String, String), (Kind, Arc<Informer<Meta>>)>>,
+    kinds: Mutex<HashMap<(String, String), Watched>>,
     queue: Queue<Key>,
 }
 
