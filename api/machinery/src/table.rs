@@ -112,8 +112,10 @@ pub fn write_tail(out: &mut impl BufMut) {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 2] =
-        [Column { description: "The name.", ..Column::NAME }, Column { description: "Where.", ..Column::wide("Node", "string") }];
+    const COLUMNS: [Column; 2] = [
+        Column { description: "The name.", ..Column::NAME },
+        Column { description: "Where.", ..Column::wide("Node", "string") },
+    ];
 
     // proves: AM-30
     #[test]
