@@ -1,9 +1,9 @@
 //! From a pod's spec to what the runtime is told. Pure.
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use node_cri::{
     ContainerConfig, HostNamespaces, LABEL_CONTAINER_NAME, LABEL_POD_NAME, LABEL_POD_NAMESPACE, LABEL_POD_UID,
-    SandboxConfig,
+    PortMapping, SandboxConfig,
 };
 use std::path::Path;
 
@@ -31,6 +31,7 @@ pub fn sandbox(pod: &Pod, attempt: u32, log_directory: String) -> SandboxConfig 
             ipc: spec.host_ipc == Some(true),
             shared_pid: spec.share_process_namespace == Some(true),
         },
+        port_mappings: port_mappings(&spec),
         log_directory,
         attempt,
         name,
@@ -68,6 +69,44 @@ pub fn container(pod: &Pod, container: &Container, attempt: u32) -> ContainerCon
     }
 }
 
+/// Ports of the host that lead into the pod; on the host's own network they are the pod's already.
+fn port_mappings(spec: &PodSpec) -> Vec<PortMapping> {
+    if spec.host_network == Some(true) {
+        return Vec::new();
+    }
+    let sidecars = spec.init_containers.iter().flatten().filter(|container| super::observed::is_sidecar(container));
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
+    ports
+        .filter_map(|port| {
+            Some(PortMapping {
+                protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+                container_port: port.container_port,
+                host_port: port.host_port.filter(|port| *port > 0)?,
+                host_ip: port.host_ip.clone().unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
 fn hostname(name: &str) -> String {
     name.chars().take(HOSTNAME_BYTES_MAX).collect::<String>().trim_end_matches(['-', '.']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_host_port_is_forwarded_unless_the_pod_is_on_the_host() {
+        let mut pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [
+            {"name": "c", "ports": [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81}]}]}}))
+        .unwrap();
+        let mappings = sandbox(&pod, 0, String::new()).port_mappings;
+        let ports: Vec<_> =
+            mappings.iter().map(|one| (one.protocol.as_str(), one.container_port, one.host_port)).collect();
+        assert_eq!(ports, [("TCP", 80, 8080)]);
+        pod.spec.as_mut().unwrap().host_network = Some(true);
+        assert!(sandbox(&pod, 0, String::new()).port_mappings.is_empty());
+    }
 }

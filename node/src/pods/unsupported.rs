@@ -59,11 +59,44 @@ pub fn unsupported(pod: &Pod) -> Option<String> {
             return Some("HTTPS probes".to_owned());
         }
     }
+    if spec
+        .security_context
+        .as_ref()
+        .is_some_and(|context| context.sysctls.as_ref().is_some_and(|list| !list.is_empty()))
+    {
+        return Some("securityContext.sysctls".to_owned());
+    }
+    for container in containers() {
+        if let Some(what) = unsupported_confinement(container) {
+            return Some(format!("container {:?}: {what}", container.name));
+        }
+        let Some(lifecycle) = &container.lifecycle else { continue };
+        if lifecycle.stop_signal.is_some() {
+            return Some(format!("container {:?}: lifecycle.stopSignal", container.name));
+        }
+        let hooks = [&lifecycle.post_start, &lifecycle.pre_stop].into_iter().flatten();
+        let mut requests = hooks.filter_map(|hook| hook.http_get.as_ref());
+        if requests.any(|get| get.scheme.as_deref() == Some("HTTPS")) {
+            return Some(format!("container {:?}: HTTPS lifecycle hooks", container.name));
+        }
+    }
     let mut mounts = containers().flat_map(|container| container.volume_mounts.iter().flatten());
     if mounts.any(|mount| mount.recursive_read_only.as_deref() == Some("Enabled")) {
         return Some("volumeMounts recursiveReadOnly: Enabled".to_owned());
     }
     None
+}
+
+/// Profiles and labels that the agent does not hand to the runtime.
+fn unsupported_confinement(container: &Container) -> Option<&'static str> {
+    let context = container.security_context.as_ref()?;
+    if context.seccomp_profile.as_ref().is_some_and(|profile| profile.type_ == "Localhost") {
+        return Some("seccompProfile Localhost");
+    }
+    if context.app_armor_profile.as_ref().is_some_and(|profile| profile.type_ == "Localhost") {
+        return Some("appArmorProfile Localhost");
+    }
+    context.se_linux_options.as_ref().map(|_| "seLinuxOptions")
 }
 
 fn is_known(volume: &Volume) -> bool {
