@@ -15,6 +15,8 @@ const CLOCK: TaskKind = TaskKind { name: "hollow clock", on_error: OnError::Log 
 const TICK: Duration = Duration::from_secs(1);
 /// Heartbeats of many nodes are spread over this time.
 const SPREAD: Duration = Duration::from_secs(10);
+/// Simulated nodes have loopback addresses of their own: nothing listens there, and nothing that dials one leaves the machine.
+const FIRST_NODE_IP: Ipv4Addr = Ipv4Addr::new(127, 64, 0, 1);
 /// Addresses that one node hands out to its pods.
 const IPS_PER_NODE: u32 = 254;
 
@@ -40,7 +42,7 @@ pub async fn start_hollow(
             seed: u64::from(index),
         });
         let options = Options {
-            node_ip: IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 64, 0, 1)).wrapping_add(index))),
+            node_ip: IpAddr::V4(Ipv4Addr::from(u32::from(FIRST_NODE_IP).wrapping_add(index))),
             node_name: name,
             server_port: 0,
             labels: [("type".to_owned(), "hollow".to_owned())].into(),
