@@ -14,9 +14,10 @@ fail() {
     exit 1
 }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
+# What a command that needs root is prefixed with.
+sudo=()
+[ "$(id -u)" = 0 ] || sudo=(sudo)
+as_root() { "${sudo[@]}" "$@"; }
 
 # need_packages PACKAGE...: installs the Debian packages that are missing, and says which.
 need_packages() {
