@@ -1,17 +1,12 @@
 //! What bindings of both scopes have in common: a role, subjects, and that nobody binds what he does not hold.
 
 use super::GROUP;
-use crate::auth::authz::escalation;
-use crate::registry::Registry;
-use crate::registry::strategy::{Column, Cx, Hooks, Reservation};
+use crate::registry::strategy::Column;
 use crate::resources::cells;
 use crate::resources::check;
-use crate::resources::rbac::rules::only_for_collection;
 use crate::resources::value::{child, default_zero, items_mut, list, name, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
-use api_machinery::status::Status;
-use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -119,34 +114,4 @@ pub(super) fn row(object: &Value, now: Timestamp) -> Vec<Value> {
         of("Group"),
         of("ServiceAccount"),
     ]
-}
-
-/// The check of a binding before it is written. The field is the plural of its kind.
-pub(super) struct NoEscalation(pub(super) &'static str);
-
-impl NoEscalation {
-    fn check(&self, cx: &Cx<'_>, registry: &Registry, binding: &Value) -> Result<Reservation, Status> {
-        escalation::check_binding(registry.authorizer(), cx.user, cx.namespace, self.0, binding)?;
-        Ok(Reservation::new())
-    }
-}
-
-#[async_trait]
-impl Hooks for NoEscalation {
-    async fn begin_create(&self, cx: &Cx<'_>, registry: &Registry, new: &mut Value) -> Result<Reservation, Status> {
-        self.check(cx, registry, new)
-    }
-
-    async fn begin_update(
-        &self,
-        cx: &Cx<'_>,
-        registry: &Registry,
-        new: &mut Value,
-        old: &Value,
-    ) -> Result<Reservation, Status> {
-        match only_for_collection(new, old) {
-            true => Ok(Reservation::new()),
-            false => self.check(cx, registry, new),
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! ClusterRole: rights in every namespace and outside of them.
 
+use crate::auth::authz::escalation;
 use crate::registry::strategy::{ALL_VERBS, Hooks, KindInfo, NameRule, Strategy};
 use crate::resources::check;
 use crate::resources::rbac::GROUP;
-use crate::resources::rbac::rules::{self, NoEscalation};
+use crate::resources::rbac::escalation::NoEscalation;
+use crate::resources::rbac::rules;
 use crate::resources::value::{default_absent, has, list};
 use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::Value;
@@ -46,7 +48,7 @@ impl Strategy for ClusterRole {
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {
-        Some(&NoEscalation("clusterroles"))
+        Some(&NoEscalation { resource: "clusterroles", check: escalation::check_role })
     }
 
     fn allow_create_on_update(&self) -> bool {

@@ -1,8 +1,10 @@
 //! ClusterRoleBinding: who has the rights of a role in the whole cluster.
 
+use crate::auth::authz::escalation;
 use crate::registry::strategy::{ALL_VERBS, Column, Hooks, KindInfo, NameRule, Strategy};
 use crate::resources::rbac::GROUP;
-use crate::resources::rbac::binding::{self, NoEscalation};
+use crate::resources::rbac::binding;
+use crate::resources::rbac::escalation::NoEscalation;
 use api_machinery::field::ErrorList;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -44,7 +46,7 @@ impl Strategy for ClusterRoleBinding {
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {
-        Some(&NoEscalation("clusterrolebindings"))
+        Some(&NoEscalation { resource: "clusterrolebindings", check: escalation::check_binding })
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -1,8 +1,10 @@
 //! Role: rights in a namespace.
 
+use crate::auth::authz::escalation;
 use crate::registry::strategy::{ALL_VERBS, Hooks, KindInfo, NameRule, Strategy};
 use crate::resources::rbac::GROUP;
-use crate::resources::rbac::rules::{self, NoEscalation};
+use crate::resources::rbac::escalation::NoEscalation;
+use crate::resources::rbac::rules;
 use crate::resources::value::default_absent;
 use api_machinery::field::ErrorList;
 use serde_json::Value;
@@ -41,7 +43,7 @@ impl Strategy for Role {
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {
-        Some(&NoEscalation("roles"))
+        Some(&NoEscalation { resource: "roles", check: escalation::check_role })
     }
 
     fn allow_create_on_update(&self) -> bool {

@@ -1,12 +1,7 @@
 //! What roles of both scopes have in common: rules, and that nobody hands out what he does not hold.
 
-use crate::auth::authz::escalation;
-use crate::registry::Registry;
-use crate::registry::strategy::{Cx, Hooks, Reservation};
-use crate::resources::value::{keep, list, same};
+use crate::resources::value::list;
 use api_machinery::field::{Error, ErrorList, Path};
-use api_machinery::status::Status;
-use async_trait::async_trait;
 use serde_json::Value;
 
 /// Checks `rules`. Those of a namespace know no paths outside resources.
@@ -42,46 +37,5 @@ fn validate_rule(rule: &Value, namespaced: bool, path: &Path, errors: &mut Error
     if empty("resources") {
         let text = "resource rules must supply at least one resource";
         errors.push(Error::required(&path.child("resources"), text));
-    }
-}
-
-/// Whether an update only lets the garbage collector finish: nobody needs rights for that.
-pub(super) fn only_for_collection(new: &Value, old: &Value) -> bool {
-    let mut rest = new.clone();
-    if let Some(metadata) = rest.get_mut("metadata") {
-        for key in ["ownerReferences", "finalizers", "managedFields", "resourceVersion", "generation"] {
-            keep(metadata, &old["metadata"], key);
-        }
-    }
-    same(&rest, old)
-}
-
-/// The check of a role before it is written. The field is the plural of its kind.
-pub(super) struct NoEscalation(pub(super) &'static str);
-
-impl NoEscalation {
-    fn check(&self, cx: &Cx<'_>, registry: &Registry, role: &Value) -> Result<Reservation, Status> {
-        escalation::check_role(registry.authorizer(), cx.user, cx.namespace, self.0, role)?;
-        Ok(Reservation::new())
-    }
-}
-
-#[async_trait]
-impl Hooks for NoEscalation {
-    async fn begin_create(&self, cx: &Cx<'_>, registry: &Registry, new: &mut Value) -> Result<Reservation, Status> {
-        self.check(cx, registry, new)
-    }
-
-    async fn begin_update(
-        &self,
-        cx: &Cx<'_>,
-        registry: &Registry,
-        new: &mut Value,
-        old: &Value,
-    ) -> Result<Reservation, Status> {
-        match only_for_collection(new, old) {
-            true => Ok(Reservation::new()),
-            false => self.check(cx, registry, new),
-        }
     }
 }

@@ -1,8 +1,8 @@
 use super::cluster_role::ClusterRole;
 use super::cluster_role_binding::ClusterRoleBinding;
+use super::escalation::only_for_collection;
 use super::role::Role;
 use super::role_binding::RoleBinding;
-use super::rules::only_for_collection;
 use crate::registry::Strategy;
 use crate::resources::testing::{created, errors_of, messages, row};
 use serde_json::{Value, json};
