@@ -28,7 +28,9 @@ pub(crate) struct Dependency {
 
 /// The folder of the workspace's manifest.
 pub(crate) fn root() -> Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Asked at run time: checkouts that share a target folder share the binary, and each means its own files.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("start it with `cargo xtask`")?;
+    let here = Path::new(&manifest);
     Ok(here.ancestors().nth(2).context("xtask does not lie two folders below the root")?.to_path_buf())
 }
 
