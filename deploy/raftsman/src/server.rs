@@ -5,6 +5,8 @@
 mod clients;
 mod control;
 mod nodes;
+#[cfg(test)]
+mod path_of_a_write;
 mod stages;
 
 use crate::config::{Config, Settings};
@@ -44,6 +46,25 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 async fn serve(config: Config) -> Result<()> {
+    let stages = Stages::default();
+    let ControlPlane { pki, member, api } = start_control_plane(&config, &stages).await?;
+    control::start(&config, &pki, &api, &stages.clients).await?;
+    nodes::start(&config, &pki, &api, &stages.clients).await?;
+    tracing::info!(kubeconfig = %kubeconfig::path(&config.data_dir).display(), "ready");
+
+    stages.until_stopped(signals::shut_down_on_signal(&stages.clients)).await?;
+    stages.shut_down(&api, &member).await
+}
+
+/// What everything else is a client of.
+struct ControlPlane {
+    pki: Pki,
+    member: store::Member,
+    api: Handle,
+}
+
+/// Keys, store and API server, and a kubeconfig for whoever administers them.
+async fn start_control_plane(config: &Config, stages: &Stages) -> Result<ControlPlane> {
     files::create_private_folder(&config.data_dir)?;
     let pki = Pki::create(&config.data_dir.join("pki"))?;
     let mut names = config.tls_sans.clone();
@@ -51,16 +72,10 @@ async fn serve(config: Config) -> Result<()> {
     names.push(config.node.name.clone());
     pki.ensure_server(&config.name, &names)?;
 
-    let stages = Stages::default();
-    let member = store::start(store_config(&config, &pki), &stages.store).await?;
-    let api = api::server::start(api_config(&config, &pki, &member)?, &stages.api).await?;
-    write_kubeconfig(&config, &pki, &api)?;
-    control::start(&config, &pki, &api, &stages.clients).await?;
-    nodes::start(&config, &pki, &api, &stages.clients).await?;
-    tracing::info!(kubeconfig = %kubeconfig::path(&config.data_dir).display(), "ready");
-
-    stages.until_stopped(signals::shut_down_on_signal(&stages.clients)).await?;
-    stages.shut_down(&api, &member).await
+    let member = store::start(store_config(config, &pki), &stages.store).await?;
+    let api = api::server::start(api_config(config, &pki, &member)?, &stages.api).await?;
+    write_kubeconfig(config, &pki, &api)?;
+    Ok(ControlPlane { pki, member, api })
 }
 
 fn store_config(config: &Config, pki: &Pki) -> store::Config {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use store_types::KeyValue;
+use tracing::Instrument;
 
 /// Attempts of an update that keeps losing against other writers; after these the client gets a conflict. Each
 /// attempt loses only because another write succeeded, so the limit is far from ordinary contention.
@@ -27,7 +28,8 @@ impl ResourceStore {
     ) -> Result<Arc<Stored>, StorageError> {
         let key = self.resource.key(namespace, name)?;
         let value = envelope::encode(object.value, &object.fields)?;
-        match self.put(&key, 0, value.clone(), ttl).await? {
+        let put = self.put(&key, 0, value.clone(), ttl).instrument(tracing::trace_span!("storage"));
+        match put.await? {
             Conditional::Done(revision) => self.stored(key, value, revision),
             Conditional::Lost(_) => {
                 Err(StorageError::AlreadyExists { key: self.resource.display_key(namespace, name) })
