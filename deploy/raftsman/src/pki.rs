@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The service IP of `kubernetes.default`, a name of every API serving certificate.
+/// The address of the `kubernetes` service in the default service network, a name of every API serving certificate; in
+/// another network the server adds its own.
 pub(crate) const API_SERVICE_IP: &str = "10.96.0.1";
 
 /// A folder of keys.
@@ -56,7 +57,7 @@ pub(crate) struct Pki {
 }
 
 /// A certificate chain and its key, PEM.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
     /// PEM, leaf first.
     pub(crate) certificate: String,

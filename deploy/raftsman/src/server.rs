@@ -2,18 +2,22 @@
 //! on it; controllers, scheduler and node agent are its clients, each with its own identity, through an in-process
 //! service that passes the same filters as a socket.
 
+mod certificates;
 mod clients;
 mod control;
 mod nodes;
 #[cfg(test)]
 mod path_of_a_write;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{Config, Settings};
 use crate::pki::Pki;
 use crate::{files, kubeconfig};
 use anyhow::{Context, Result};
 use api::server::Handle;
+use certificates::Certificates;
 use clap::Args;
 use daemon::{logs, signals};
 use stages::Stages;
@@ -47,7 +51,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 
 async fn serve(config: Config) -> Result<()> {
     let stages = Stages::default();
-    let ControlPlane { pki, member, api } = start_control_plane(&config, &stages).await?;
+    let ControlPlane { pki, certificates, member, api } = start_control_plane(&config, &stages).await?;
+    certificates.keep(api.clone(), &stages.api);
     control::start(&config, &pki, &api, &stages.clients).await?;
     nodes::start(&config, &pki, &api, &stages.clients).await?;
     tracing::info!(kubeconfig = %kubeconfig::path(&config.data_dir).display(), "ready");
@@ -59,6 +64,7 @@ async fn serve(config: Config) -> Result<()> {
 /// What everything else is a client of.
 struct ControlPlane {
     pki: Pki,
+    certificates: Certificates,
     member: store::Member,
     api: Handle,
 }
@@ -67,15 +73,11 @@ struct ControlPlane {
 async fn start_control_plane(config: &Config, stages: &Stages) -> Result<ControlPlane> {
     files::create_private_folder(&config.data_dir)?;
     let pki = Pki::create(&config.data_dir.join("pki"))?;
-    let mut names = config.tls_sans.clone();
-    names.extend([config.bind_address, config.advertise_address].map(|address| address.to_string()));
-    names.push(config.node.name.clone());
-    pki.ensure_server(&config.name, &names)?;
-
+    let certificates = Certificates::open(config, &pki)?;
     let member = store::start(store_config(config, &pki), &stages.store).await?;
-    let api = api::server::start(api_config(config, &pki, &member)?, &stages.api).await?;
+    let api = api::server::start(api_config(config, &pki, certificates.material(), &member)?, &stages.api).await?;
     write_kubeconfig(config, &pki, &api)?;
-    Ok(ControlPlane { pki, member, api })
+    Ok(ControlPlane { pki, certificates, member, api })
 }
 
 fn store_config(config: &Config, pki: &Pki) -> store::Config {
@@ -93,8 +95,12 @@ fn store_config(config: &Config, pki: &Pki) -> store::Config {
     }
 }
 
-fn api_config(config: &Config, pki: &Pki, member: &store::Member) -> Result<api::config::Config> {
-    let serving = pki.pair(&format!("{}.apiserver", config.name))?;
+fn api_config(
+    config: &Config,
+    pki: &Pki,
+    tls: api::http::TlsMaterial,
+    member: &store::Member,
+) -> Result<api::config::Config> {
     let kubelet = pki.pair("kubelet-client")?;
     let signing_key = pki.service_account_key()?;
     let ca = pki.ca_certificate()?.into_bytes();
@@ -102,10 +108,7 @@ fn api_config(config: &Config, pki: &Pki, member: &store::Member) -> Result<api:
     let continue_key = api_storage::ContinueKey::new(signing_key.as_bytes());
     Ok(api::config::Config {
         listen: vec![SocketAddr::new(config.bind_address, config.secure_port)],
-        tls: api::http::TlsMaterial {
-            cert_chain_pem: serving.certificate.into_bytes(),
-            key_pem: serving.key.into_bytes(),
-        },
+        tls,
         client_ca_pem: ca.clone(),
         service_account_issuer: "https://kubernetes.default.svc.cluster.local".to_owned(),
         service_account_audiences: Vec::new(),

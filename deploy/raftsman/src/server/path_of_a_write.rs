@@ -1,8 +1,8 @@
 //! The table "the path of a write" (README, DESIGN 6), executed: the spans that one create passes, in the order in which
 //! they are first entered, on a real server: TLS, fsync and all.
 
+use super::tests::config;
 use super::{ControlPlane, Stages, start_control_plane};
-use crate::config::Settings;
 use crate::kubeconfig;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{PostParams, WatchEvent, WatchParams};
@@ -69,8 +69,7 @@ async fn one_create_passes_the_steps_of_the_table_in_order() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(entered.clone()))
         .expect("no other test of this crate collects spans");
     let folder = tempfile::tempdir().expect("a folder");
-    let text = format!("data-dir = {:?}\nsecure-port = 0\nno-node = true", folder.path().join("data"));
-    let config = toml::from_str::<Settings>(&text).expect("settings").resolve().expect("a configuration");
+    let config = config(&folder.path().join("data"));
     let stages = Stages::default();
     let ControlPlane { member, api, .. } = start_control_plane(&config, &stages).await.expect("a control plane");
 
