@@ -1,10 +1,11 @@
 //! The watches that the controllers share.
 
+use crate::tokens;
 use controllers_runtime::Informer;
 use daemon::Supervisor;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::runtime::watcher;
@@ -28,6 +29,8 @@ pub struct Informers {
     pub nodes: Arc<Informer<Node>>,
     pub service_accounts: Arc<Informer<ServiceAccount>>,
     pub cluster_roles: Arc<Informer<ClusterRole>>,
+    /// Only those that hold tokens of service accounts.
+    pub token_secrets: Arc<Informer<Secret>>,
     /// Only those called [`ROOT_CA_CONFIG_MAP`].
     pub root_ca_config_maps: Arc<Informer<ConfigMap>>,
     /// Only those of nodes.
@@ -39,6 +42,7 @@ impl Informers {
     pub fn start(client: &Client, supervisor: &Supervisor) -> Self {
         let all = || watcher::Config::default().streaming_lists();
         let named = all().fields(&format!("metadata.name={ROOT_CA_CONFIG_MAP}"));
+        let tokens = all().fields(&format!("type={}", tokens::plan::TYPE));
         macro_rules! informer {
             () => {
                 Informer::start(Api::all(client.clone()), all(), supervisor)
@@ -54,6 +58,7 @@ impl Informers {
             nodes: informer!(),
             service_accounts: informer!(),
             cluster_roles: informer!(),
+            token_secrets: Informer::start(Api::all(client.clone()), tokens, supervisor),
             root_ca_config_maps: Informer::start(Api::all(client.clone()), named, supervisor),
             node_leases: Informer::start(Api::namespaced(client.clone(), NODE_LEASES), all(), supervisor),
         }
@@ -71,6 +76,7 @@ impl Informers {
             self.nodes.synced(),
             self.service_accounts.synced(),
             self.cluster_roles.synced(),
+            self.token_secrets.synced(),
             self.root_ca_config_maps.synced(),
             self.node_leases.synced(),
         );

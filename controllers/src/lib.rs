@@ -16,12 +16,13 @@ pub mod node_lifecycle;
 pub mod replicaset;
 pub mod root_ca;
 pub mod serviceaccount;
+pub mod tokens;
 
 mod discover;
 mod objects;
 mod ownership;
 
-pub use context::{ClientFor, Context, Options};
+pub use context::{ClientFor, Context, Options, SignToken};
 pub use informers::Informers;
 
 /// Starts every controller. They run until the context's supervisor is told to stop.
@@ -35,4 +36,5 @@ pub fn start(context: &Context) {
     replicaset::start(context);
     root_ca::start(context);
     serviceaccount::start(context);
+    tokens::start(context);
 }

@@ -4,11 +4,13 @@
 //! still use must not be taken away under them.
 
 mod empty;
+pub mod plan;
 
 use crate::Context;
 use crate::objects::is_terminating;
 use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Key, Queue};
+use k8s_openapi::api::core::v1::NamespaceSpec;
 use std::time::Duration;
 
 const NAME: &str = "namespace-controller";
@@ -34,10 +36,20 @@ pub fn start(context: &Context) {
             if !is_terminating(&namespace.metadata) {
                 return Ok(Next::Wait);
             }
-            match empty::empty(&client, &key.name).await? {
-                empty::Outcome::NotYet => Ok(Next::After(LOOK_AGAIN)),
-                empty::Outcome::Empty => empty::finalize(&client, &key.name).await.map(|()| Next::Wait),
+            // One without our finalizer goes as soon as the others' are gone.
+            if !namespace.spec.as_ref().is_some_and(has_our_finalizer) {
+                return Ok(Next::Wait);
+            }
+            let findings = empty::empty(&client, &key.name).await;
+            empty::tell(&client, &namespace, &findings).await?;
+            match findings.is_empty() {
+                true => empty::finalize(&client, &key.name).await.map(|()| Next::Wait),
+                false => Ok(Next::After(LOOK_AGAIN)),
             }
         }
     });
+}
+
+fn has_our_finalizer(spec: &NamespaceSpec) -> bool {
+    spec.finalizers.iter().flatten().any(|finalizer| finalizer == empty::FINALIZER)
 }

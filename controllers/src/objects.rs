@@ -61,7 +61,12 @@ pub(crate) fn controller_of(meta: &ObjectMeta) -> Option<&OwnerReference> {
 
 /// Whether a pod counts: neither finished nor on its way out.
 pub(crate) fn is_active(pod: &Pod) -> bool {
-    !matches!(phase(pod), "Succeeded" | "Failed") && !is_terminating(&pod.metadata)
+    !is_finished(pod) && !is_terminating(&pod.metadata)
+}
+
+/// Whether a pod's containers have ended for good.
+pub(crate) fn is_finished(pod: &Pod) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
 }
 
 /// A pod's phase; empty before the first status.

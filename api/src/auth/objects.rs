@@ -1,10 +1,13 @@
 //! Whether what a token is bound to is still there, from the watch caches.
 
+use crate::auth::tokens::legacy::INVALID_SINCE;
 use crate::auth::tokens::{Bound, Objects};
 use crate::registry::Kinds;
 use api_machinery::status::Status;
-use api_storage::{ReadRevision, ResourceStore, StorageError};
+use api_storage::{ReadRevision, ResourceStore, StorageError, Stored};
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 
 /// Looks in the caches; unless the object is there, in the store, because it may be newer than the cache.
 pub struct LiveObjects {
@@ -41,6 +44,17 @@ impl LiveObjects {
     }
 }
 
+/// The token of a Secret, if it may be used.
+fn token_of(secret: &Stored) -> Result<Option<String>, String> {
+    if secret.is_deleting() || secret.label(INVALID_SINCE).is_some() {
+        return Ok(None);
+    }
+    let secret = secret.decode().map_err(|error| error.to_string())?;
+    let encoded = secret["data"]["token"].as_str().filter(|_| secret["type"] == "kubernetes.io/service-account-token");
+    let token = encoded.and_then(|encoded| BASE64.decode(encoded).ok());
+    Ok(token.and_then(|token| String::from_utf8(token).ok()))
+}
+
 #[async_trait]
 impl Objects for LiveObjects {
     async fn has(&self, what: Bound, namespace: &str, name: &str, uid: &str) -> Result<bool, String> {
@@ -58,6 +72,14 @@ impl Objects for LiveObjects {
         match store.get(namespace, name, ReadRevision::Consistent).await {
             Ok(object) => Ok(object.uid() == uid),
             Err(StorageError::NotFound { .. } | StorageError::BadRequest(_)) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn token_in(&self, namespace: &str, secret: &str) -> Result<Option<String>, String> {
+        match self.secrets.get(Some(namespace), secret, ReadRevision::Consistent).await {
+            Ok(secret) => token_of(&secret),
+            Err(StorageError::NotFound { .. } | StorageError::BadRequest(_)) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
     }

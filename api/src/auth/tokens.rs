@@ -1,4 +1,5 @@
-//! Bound service-account tokens: issued for TokenRequest, checked on every use.
+//! Service-account tokens: bound ones, issued for TokenRequest, and those that lie in Secrets ([`legacy`]); checked on every
+//! use.
 //!
 //! A token is worth nothing by itself: its service account, and the pod, secret or node it is bound to, must still be
 //! there with the same uid. Signatures are verified once ([`TOKENS_REMEMBERED_MAX`]), the objects every time.
@@ -13,6 +14,8 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) mod legacy;
 
 /// Verified tokens that are remembered until they expire. When full all are forgotten, and verified again when used.
 pub const TOKENS_REMEMBERED_MAX: usize = 4096;
@@ -124,6 +127,9 @@ pub enum Bound {
 pub trait Objects: Send + Sync + std::fmt::Debug {
     /// Whether the object with this uid is there.
     async fn has(&self, what: Bound, namespace: &str, name: &str, uid: &str) -> Result<bool, String>;
+
+    /// The token in a Secret that is there to hold one, is not on its way out, and was not declared invalid.
+    async fn token_in(&self, namespace: &str, secret: &str) -> Result<Option<String>, String>;
 }
 
 /// A verified token.
@@ -202,7 +208,13 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn verify(&self, token: &str, audiences: &[String]) -> Result<Verified, TokenError> {
-        let known = self.signed(token)?;
+        let known = match self.signed(token) {
+            // Looked at only where a bound token ends, so that it costs those nothing.
+            Err(_) if token.len() <= TOKEN_BYTES_MAX && legacy::is_legacy(token) => {
+                return self.verify_legacy(token, audiences).await;
+            }
+            outcome => outcome?,
+        };
         let claims = &known.claims;
         let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
         let matching: Vec<String> = wanted.iter().filter(|wanted| claims.aud.contains(wanted)).cloned().collect();

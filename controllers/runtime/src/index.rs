@@ -17,11 +17,15 @@ pub struct Index<K> {
 struct Inner<K> {
     objects: BTreeMap<Key, Arc<K>>,
     by_owner: HashMap<String, BTreeSet<Key>>,
+    /// Objects without a managing owner.
+    orphans: BTreeSet<Key>,
 }
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
-        Self { inner: RwLock::new(Inner { objects: BTreeMap::new(), by_owner: HashMap::new() }) }
+        Self {
+            inner: RwLock::new(Inner { objects: BTreeMap::new(), by_owner: HashMap::new(), orphans: BTreeSet::new() }),
+        }
     }
 }
 
@@ -49,6 +53,14 @@ impl<K: Resource> Index<K> {
         let inner = self.inner.read();
         let Some(keys) = inner.by_owner.get(uid) else { return Vec::new() };
         keys.iter().filter_map(|key| inner.objects.get(key).cloned()).collect()
+    }
+
+    /// The objects of a namespace that have no managing owner, in name order.
+    pub fn orphans_in(&self, namespace: &str) -> Vec<Arc<K>> {
+        let inner = self.inner.read();
+        let range = inner.orphans.range(Key::new(namespace, "")..);
+        let keys = range.take_while(|key| key.namespace == namespace);
+        keys.filter_map(|key| inner.objects.get(key).cloned()).collect()
     }
 
     /// How many objects there are.
@@ -97,11 +109,16 @@ impl<K> Inner<K> {
     fn remember_owner(&mut self, key: Key, meta: &Meta) {
         if let Some(uid) = owner_uid(meta) {
             self.by_owner.entry(uid.to_owned()).or_default().insert(key);
+        } else {
+            self.orphans.insert(key);
         }
     }
 
     fn forget_owner(&mut self, key: &Key, meta: &Meta) {
-        let Some(uid) = owner_uid(meta) else { return };
+        let Some(uid) = owner_uid(meta) else {
+            self.orphans.remove(key);
+            return;
+        };
         if let Some(keys) = self.by_owner.get_mut(uid) {
             keys.remove(key);
             if keys.is_empty() {
@@ -145,7 +162,11 @@ mod tests {
     #[test]
     fn an_adopted_object_moves_between_owners() {
         let index = Index::default();
+        index.apply(object("a", "x", "0", None));
+        index.apply(object("b", "y", "0", None));
+        assert_eq!(index.orphans_in("a").len(), 1);
         index.apply(object("a", "x", "1", Some("u1")));
+        assert_eq!((index.orphans_in("a").len(), index.orphans_in("b").len()), (0, 1));
         index.apply(object("a", "x", "2", Some("u2")));
         assert_eq!((index.owned_by("u1").len(), index.owned_by("u2").len()), (0, 1));
         index.delete(&Key::new("a", "x"));

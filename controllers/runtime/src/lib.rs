@@ -12,6 +12,7 @@ pub mod key;
 pub mod leader;
 pub mod metrics;
 pub mod queue;
+pub mod taints;
 pub mod worker;
 
 pub use events::Recorder;

@@ -1,6 +1,8 @@
 //! One scheduling cycle: from a pod and a snapshot to a node, or to the reasons why there is none. Pure.
 
-use crate::framework::{CycleState, Profile, Rejection};
+use crate::framework::points::Refusal;
+use crate::framework::{CycleState, Profile};
+use crate::metrics::Point;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;
@@ -13,12 +15,18 @@ const FEASIBLE_NODES_MIN: usize = 100;
 const FEASIBLE_NODES_PERCENT_MIN: usize = 5;
 
 /// Why no node was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unschedulable {
     /// Nodes in the snapshot.
     pub nodes: usize,
+    /// Nodes that other pods' going would not help.
+    pub nodes_unresolvable: usize,
+    /// Why the pod was refused as a whole; empty when nodes were looked at one by one.
+    pub refused_as_whole: String,
     /// How many nodes each reason ruled out.
     pub reasons: BTreeMap<String, usize>,
+    /// What plugins said where no node was left.
+    pub afterwards: String,
     /// The plugins that rejected.
     pub plugins: BTreeSet<&'static str>,
     /// Whether evicting pods of lower priority could have helped somewhere.
@@ -26,20 +34,22 @@ pub struct Unschedulable {
 }
 
 impl Unschedulable {
-    /// The text of the event and of the condition, in upstream's form.
+    /// The text of the event and of the condition (upstream: `FitError`).
     pub fn message(&self) -> String {
-        let mut parts: Vec<String> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        parts.sort();
-        let mut message = format!("0/{} nodes are available", self.nodes);
-        if self.nodes == 0 && parts.is_empty() {
+        if self.nodes == 0 {
             return "no nodes available to schedule pods".to_owned();
         }
-        if !parts.is_empty() {
-            message += &format!(": {}", parts.join(", "));
+        let mut message = format!("0/{} nodes are available:", self.nodes);
+        if self.refused_as_whole.is_empty() {
+            let mut parts: Vec<String> =
+                self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+            parts.sort();
+            message += &format!(" {}.", parts.join(", "));
+        } else {
+            message += &format!(" {}.", self.refused_as_whole);
         }
-        message += ".";
-        if self.could_preempt {
-            message += " preemption: not supported by this scheduler yet.";
+        if !self.afterwards.is_empty() {
+            message += &format!(" {}", self.afterwards);
         }
         message
     }
@@ -58,13 +68,18 @@ impl Algorithm {
     /// # Errors
     /// No node suits; the value says why.
     pub fn schedule(&mut self, profile: &Profile, snapshot: &Snapshot, pod: &PodInfo) -> Result<String, Unschedulable> {
-        let mut state = CycleState::default();
-        for plugin in profile.plugins() {
-            if let Err(rejection) = plugin.pre_filter(&mut state, pod, snapshot) {
-                return Err(refused_by_all(plugin.name(), rejection, snapshot.nodes().len()));
-            }
+        if snapshot.nodes().is_empty() {
+            return Err(Unschedulable::default());
         }
-        let feasible = self.filter(profile, &state, snapshot, pod)?;
+        let mut state = CycleState::default();
+        let feasible = match profile.pre_filter(&mut state, pod, snapshot) {
+            Ok(()) => self.filter(profile, &state, snapshot, pod),
+            Err(refusal) => Err(refused_as_whole(refusal, snapshot.nodes().len())),
+        };
+        let feasible = feasible.map_err(|refused| {
+            let afterwards = profile.post_filter(&state, pod, snapshot, &refused);
+            Unschedulable { afterwards, ..refused }
+        })?;
         if let [only] = feasible.as_slice() {
             return Ok(only.name().to_owned());
         }
@@ -82,20 +97,20 @@ impl Algorithm {
         let nodes = snapshot.nodes();
         let wanted = feasible_nodes_max(nodes.len());
         let mut feasible = Vec::with_capacity(wanted.min(nodes.len()));
-        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-        let mut plugins = BTreeSet::new();
-        let mut could_preempt = false;
+        let mut refused = Unschedulable { nodes: nodes.len(), ..Unschedulable::default() };
         let mut looked_at = 0;
-        let start = if nodes.is_empty() { 0 } else { self.next_start % nodes.len() };
+        let start = self.next_start % nodes.len().max(1);
+        let point = Point::start("Filter");
         for node in nodes[start..].iter().chain(&nodes[..start]) {
             looked_at += 1;
             match profile.filter(state, pod, node) {
                 Ok(()) => feasible.push(Arc::clone(node)),
                 Err((plugin, rejection)) => {
-                    plugins.insert(plugin);
-                    could_preempt |= !rejection.is_final && has_lower_priority(node, pod);
+                    refused.plugins.insert(plugin);
+                    refused.nodes_unresolvable += usize::from(rejection.is_final);
+                    refused.could_preempt |= !rejection.is_final && has_lower_priority(node, pod);
                     for reason in rejection.reasons {
-                        *reasons.entry(reason).or_default() += 1;
+                        *refused.reasons.entry(reason).or_default() += 1;
                     }
                 }
             }
@@ -105,8 +120,10 @@ impl Algorithm {
         }
         self.next_start = start + looked_at;
         if feasible.is_empty() {
-            return Err(Unschedulable { nodes: nodes.len(), reasons, plugins, could_preempt });
+            point.end("Unschedulable");
+            return Err(refused);
         }
+        point.end("Success");
         Ok(feasible)
     }
 
@@ -125,10 +142,12 @@ impl Algorithm {
 fn score(profile: &Profile, state: &mut CycleState, pod: &PodInfo, nodes: &[Arc<NodeInfo>]) -> Vec<i64> {
     let mut totals = vec![0; nodes.len()];
     let mut own = vec![0; nodes.len()];
-    for weighted in profile.weighted().iter().filter(|weighted| weighted.weight > 0) {
-        if !weighted.plugin.pre_score(state, pod) {
-            continue;
-        }
+    let point = Point::start("PreScore");
+    let scoring = profile.weighted().iter().filter(|weighted| weighted.weight > 0);
+    let scoring: Vec<_> = scoring.filter(|weighted| weighted.plugin.pre_score(state, pod)).collect();
+    point.end("Success");
+    let point = Point::start("Score");
+    for weighted in scoring {
         for (score, node) in own.iter_mut().zip(nodes) {
             *score = weighted.plugin.score(state, pod, node);
         }
@@ -137,6 +156,7 @@ fn score(profile: &Profile, state: &mut CycleState, pod: &PodInfo, nodes: &[Arc<
             *total += score * weighted.weight;
         }
     }
+    point.end("Success");
     totals
 }
 
@@ -153,7 +173,12 @@ fn has_lower_priority(node: &NodeInfo, pod: &PodInfo) -> bool {
     node.pods.values().any(|running| running.priority() < pod.priority())
 }
 
-fn refused_by_all(plugin: &'static str, rejection: Rejection, nodes: usize) -> Unschedulable {
-    let reasons = rejection.reasons.into_iter().map(|reason| (reason, nodes)).collect();
-    Unschedulable { nodes, reasons, plugins: [plugin].into(), could_preempt: false }
+fn refused_as_whole((plugin, rejection): Refusal, nodes: usize) -> Unschedulable {
+    Unschedulable {
+        nodes,
+        nodes_unresolvable: if rejection.is_final { nodes } else { 0 },
+        refused_as_whole: rejection.reasons.join(", "),
+        plugins: [plugin].into(),
+        ..Unschedulable::default()
+    }
 }

@@ -66,6 +66,11 @@ impl Cache {
         self.assumed.contains(uid)
     }
 
+    /// Nodes, pods, and those of them that are assumed.
+    pub fn lengths(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.places.len(), self.assumed.len())
+    }
+
     /// Brings a snapshot up to date by what changed since the last call.
     pub fn refresh(&mut self, snapshot: &mut Snapshot) {
         for name in std::mem::take(&mut self.dirty) {

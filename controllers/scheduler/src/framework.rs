@@ -1,17 +1,21 @@
-//! The extension points of upstream's scheduling framework, as far as plugins here use them.
+//! The extension points of upstream's scheduling framework.
 //!
 //! Order of a cycle: `PreEnqueue` (before the pod is queued), `QueueSort`, `PreFilter`, `Filter` per node, `PostFilter`
 //! if no node is left, `PreScore`, `Score` per node, `NormalizeScore`, `Reserve`, `Permit`; then, off the scheduling
-//! path, `PreBind`, `Bind`, `PostBind`, or `Unreserve` when one of them failed.
+//! path, the wait for permission, `PreBind`, `Bind`, `PostBind`, or `Unreserve` when one of them failed.
 
+pub mod binding;
 pub mod cycle;
 pub mod hint;
+pub mod points;
 pub mod registry;
 
+pub use binding::{Failure, Permit, Step, Verdict};
 pub use cycle::CycleState;
 pub use hint::{ClusterEvent, Hint};
 pub use registry::{Profile, default_profile};
 
+use crate::algorithm::Unschedulable;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;
@@ -67,6 +71,17 @@ pub trait Plugin: Send + Sync {
         Ok(())
     }
 
+    /// Where no node is left: makes room if it can (the pod comes back when something changes), and says what became of it.
+    fn post_filter(
+        &self,
+        state: &CycleState,
+        pod: &PodInfo,
+        snapshot: &Snapshot,
+        refused: &Unschedulable,
+    ) -> Option<String> {
+        None
+    }
+
     /// Whether [`Self::score`] says anything for this pod; false saves a pass over the nodes.
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo) -> bool {
         false
@@ -88,10 +103,23 @@ pub trait Plugin: Send + Sync {
     /// Gives back what [`Self::reserve`] took.
     fn unreserve(&self, pod: &PodInfo, node: &str) {}
 
-    /// Last word before binding.
-    fn permit(&self, pod: &PodInfo, node: &str) -> Result<(), Rejection> {
-        Ok(())
+    /// Last word before binding; may make the pod wait.
+    fn permit(&self, pod: &PodInfo, node: &str) -> Result<Permit, Rejection> {
+        Ok(Permit::Allow)
     }
+
+    /// What has to be done before the pod is bound.
+    fn pre_bind<'a>(&'a self, pod: &'a PodInfo, node: &'a str) -> Step<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Binds, or leaves it to the plugins behind.
+    fn bind<'a>(&'a self, pod: &'a PodInfo, node: &'a str) -> Option<Step<'a>> {
+        None
+    }
+
+    /// The pod was bound.
+    fn post_bind(&self, pod: &PodInfo, node: &str) {}
 
     /// Whether the event may let a pod in that this plugin rejected.
     fn hint(&self, pod: &PodInfo, event: &ClusterEvent) -> Hint {

@@ -2,7 +2,7 @@
 //!
 //! Everything up to binding is a pure function of a snapshot: [`queue`] says which pod, [`algorithm`] runs the plugins of
 //! [`framework`] over the nodes of a [`snapshot`], [`cache`] remembers what was decided before the API server shows it.
-//! Only [`run`] and [`bind`] know a client. What is not built (inter-pod affinity, spreading, preemption, volumes that
+//! Only [`run`], [`bind`] and the plugin [`plugins::default_binder`] know a client. What is not built (inter-pod affinity, spreading, preemption, volumes that
 //! must be bound) is refused by the plugin [`plugins::unsupported`], with an event that says so.
 
 pub mod algorithm;

@@ -1,5 +1,8 @@
 //! The plugins, each under upstream's name, one a file.
 
+pub mod default_binder;
+pub mod default_preemption;
+pub mod dynamic_resources;
 pub mod node_affinity;
 pub mod node_name;
 pub mod node_ports;

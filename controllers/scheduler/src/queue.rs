@@ -6,12 +6,15 @@
 //! backoff        failed lately: 1 s, then twice as long each time, at most 10 s
 //! unschedulable  rejected; waits for an event that one of the rejecting plugins says may help, at most 5 min
 //! ```
-//! Time is an argument; nothing here waits.
+//! Time is an argument; nothing here waits. Work per call grows with what it concerns, not with all pods that wait.
+
+mod rank;
 
 use crate::framework::{ClusterEvent, Hint, Profile};
+use crate::metrics::metrics;
 use crate::pod_info::PodInfo;
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rank::Rank;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,27 +45,10 @@ enum Place {
     Gated,
     Active(Rank),
     Backoff(Instant),
-    Unschedulable,
+    /// Waits since then.
+    Unschedulable(Instant),
     /// Handed out and not yet settled; events that pass meanwhile count as missed.
     InFlight,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rank {
-    priority: i32,
-    arrival: u64,
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Rank {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.priority.cmp(&self.priority).then(self.arrival.cmp(&other.arrival))
-    }
 }
 
 /// The queue. A pod is in one place at a time.
@@ -71,6 +57,9 @@ pub struct SchedulingQueue {
     pods: HashMap<String, (Queued, Place)>,
     active: BTreeMap<Rank, String>,
     backoff: BTreeSet<(Instant, String)>,
+    unschedulable: BTreeSet<(Instant, String)>,
+    gated: HashSet<String>,
+    in_flight: HashSet<String>,
     arrivals: u64,
     /// Events since the oldest pod in flight was handed out.
     missed: Vec<ClusterEvent>,
@@ -79,16 +68,24 @@ pub struct SchedulingQueue {
 impl SchedulingQueue {
     /// An empty queue.
     pub fn new(profile: Profile) -> Self {
-        let (pods, active, backoff) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { profile, pods, active, backoff, arrivals: 0, missed: Vec::new() }
+        Self {
+            profile,
+            pods: HashMap::new(),
+            active: BTreeMap::new(),
+            backoff: BTreeSet::new(),
+            unschedulable: BTreeSet::new(),
+            gated: HashSet::new(),
+            in_flight: HashSet::new(),
+            arrivals: 0,
+            missed: Vec::new(),
+        }
     }
 
     /// A pod without a node appeared or changed. Returns why it is kept out of the queue, if it is.
     pub fn put(&mut self, pod: Arc<PodInfo>, now: Instant) -> Option<String> {
-        let gate = self.profile.plugins().find_map(|plugin| plugin.pre_enqueue(&pod).err());
+        let gate = self.profile.pre_enqueue(&pod).err();
         let uid = pod.uid().to_owned();
-        let known = self.pods.get(&uid).map(|(queued, place)| (queued.clone(), matches!(place, Place::InFlight)));
-        if let Some((_, true)) = known {
+        if self.in_flight.contains(&uid) {
             // Being decided about: keep the news for when it comes back.
             if let Some((queued, _)) = self.pods.get_mut(&uid) {
                 queued.pod = pod;
@@ -96,25 +93,26 @@ impl SchedulingQueue {
             self.missed.push(ClusterEvent::Updated);
             return None;
         }
-        self.take_out(&uid);
-        let queued = match known {
-            Some((queued, _)) => Queued { pod, ..queued },
+        let (queued, event) = match self.take_out(&uid) {
+            Some(queued) => (Queued { pod, ..queued }, "PodUpdate"),
             None => {
                 self.arrivals += 1;
-                Queued { pod, attempts: 0, arrival: self.arrivals, rejected_by: BTreeSet::new(), since: now }
+                let new = Queued { pod, attempts: 0, arrival: self.arrivals, rejected_by: BTreeSet::new(), since: now };
+                (new, "PodAdd")
             }
         };
         match gate {
-            Some(gate) => {
-                self.pods.insert(uid, (queued, Place::Gated));
+            Some((_, gate)) => {
+                self.place(queued, Place::Gated, event);
                 Some(gate.reasons.join(", "))
             }
             None if !queued.rejected_by.is_empty() && !self.helps(&queued, &ClusterEvent::Updated) => {
-                self.pods.insert(uid, (queued, Place::Unschedulable));
+                let since = queued.since;
+                self.place(queued, Place::Unschedulable(since), event);
                 None
             }
             None => {
-                self.activate_or_back_off(queued, now);
+                self.activate_or_back_off(queued, now, event);
                 None
             }
         }
@@ -133,49 +131,50 @@ impl SchedulingQueue {
         let (queued, place) = self.pods.get_mut(&uid)?;
         queued.attempts += 1;
         *place = Place::InFlight;
+        self.in_flight.insert(uid);
         Some(queued.clone())
     }
 
     /// When [`Self::pop`] may have something again although nothing happened.
     pub fn next_due(&self) -> Option<Instant> {
         let backoff = self.backoff.first().map(|(at, _)| *at);
-        let waiting = self.pods.values().filter(|(_, place)| *place == Place::Unschedulable);
-        let forgotten = waiting.map(|(queued, _)| queued.since + UNSCHEDULABLE_MAX).min();
+        let forgotten = self.unschedulable.first().map(|(since, _)| *since + UNSCHEDULABLE_MAX);
         backoff.into_iter().chain(forgotten).min()
     }
 
     /// No node was found, or binding failed (then no plugin rejected it, and it is tried again after a delay).
     pub fn reject(&mut self, uid: &str, rejected_by: BTreeSet<&'static str>, now: Instant) {
-        let Some((queued, _)) = self.pods.get(uid) else { return };
-        let queued = Queued { rejected_by, since: now, ..queued.clone() };
+        let Some(queued) = self.take_out(uid) else { return };
+        let queued = Queued { rejected_by, since: now, ..queued };
         let missed_help = self.missed.iter().any(|event| self.helps(&queued, event));
         if queued.rejected_by.is_empty() || missed_help {
-            self.activate_or_back_off(queued, now);
+            self.activate_or_back_off(queued, now, "ScheduleAttemptFailure");
         } else {
-            self.pods.insert(uid.to_owned(), (queued, Place::Unschedulable));
+            self.place(queued, Place::Unschedulable(now), "ScheduleAttemptFailure");
         }
         self.settle_missed();
     }
 
     /// Something happened: pods that it may help move on.
     pub fn happened(&mut self, event: &ClusterEvent, now: Instant) {
-        if self.pods.values().any(|(_, place)| *place == Place::InFlight) {
+        if !self.in_flight.is_empty() {
             self.missed.push(event.clone());
         }
-        let waiting = self.pods.iter().filter(|(_, (_, place))| *place == Place::Unschedulable);
-        let helped: Vec<String> =
-            waiting.filter(|(_, (queued, _))| self.helps(queued, event)).map(|(uid, _)| uid.clone()).collect();
+        let waiting = self.unschedulable.iter().map(|(_, uid)| uid);
+        let helped: Vec<String> = waiting
+            .filter(|uid| self.pods.get(*uid).is_some_and(|(queued, _)| self.helps(queued, event)))
+            .cloned()
+            .collect();
         for uid in helped {
-            if let Some((queued, _)) = self.pods.remove(&uid) {
-                self.activate_or_back_off(queued, now);
+            if let Some(queued) = self.take_out(&uid) {
+                self.activate_or_back_off(queued, now, event.name());
             }
         }
     }
 
     /// Pods in (active, backoff, unschedulable, gated), for metrics (upstream: `scheduler_pending_pods`).
     pub fn lengths(&self) -> (usize, usize, usize, usize) {
-        let count = |wanted: &Place| self.pods.values().filter(|(_, place)| place == wanted).count();
-        (self.active.len(), self.backoff.len(), count(&Place::Unschedulable), count(&Place::Gated))
+        (self.active.len(), self.backoff.len(), self.unschedulable.len(), self.gated.len())
     }
 
     fn helps(&self, queued: &Queued, event: &ClusterEvent) -> bool {
@@ -183,50 +182,85 @@ impl SchedulingQueue {
         plugins.into_iter().any(|plugin| plugin.hint(&queued.pod, event) == Hint::Queue)
     }
 
-    fn activate_or_back_off(&mut self, queued: Queued, now: Instant) {
-        let uid = queued.pod.uid().to_owned();
+    fn activate_or_back_off(&mut self, queued: Queued, now: Instant, event: &str) {
         let until = queued.since + backoff(queued.attempts);
         let place = if until > now {
-            self.backoff.insert((until, uid.clone()));
             Place::Backoff(until)
         } else {
-            let rank = Rank { priority: queued.pod.priority(), arrival: queued.arrival };
-            self.active.insert(rank.clone(), uid.clone());
-            Place::Active(rank)
+            Place::Active(Rank::new(&self.profile, &queued.pod, queued.arrival))
         };
-        self.pods.insert(uid, (queued, place));
+        self.place(queued, place, event);
     }
 
     /// Moves pods whose delay is over, and those that waited for an event for too long.
     fn flush(&mut self, now: Instant) {
-        while self.backoff.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, uid)) = self.backoff.pop_first() else { break };
-            if let Some((queued, _)) = self.pods.remove(&uid) {
-                self.activate_or_back_off(queued, now);
+        while let Some(uid) = self.backoff.first().filter(|(at, _)| *at <= now).map(|(_, uid)| uid.clone()) {
+            if let Some(queued) = self.take_out(&uid) {
+                self.activate_or_back_off(queued, now, "BackoffComplete");
             }
         }
-        let waiting = self
-            .pods
-            .iter()
-            .filter(|(_, (queued, place))| *place == Place::Unschedulable && queued.since + UNSCHEDULABLE_MAX <= now);
-        let late: Vec<String> = waiting.map(|(uid, _)| uid.clone()).collect();
-        for uid in late {
-            if let Some((queued, _)) = self.pods.remove(&uid) {
-                self.activate_or_back_off(queued, now);
+        let is_late = |since: &Instant| *since + UNSCHEDULABLE_MAX <= now;
+        while let Some(uid) = self.unschedulable.first().filter(|(at, _)| is_late(at)).map(|(_, uid)| uid.clone()) {
+            if let Some(queued) = self.take_out(&uid) {
+                self.activate_or_back_off(queued, now, "UnschedulableTimeout");
             }
         }
     }
 
-    fn take_out(&mut self, uid: &str) {
-        match self.pods.remove(uid) {
-            Some((_, Place::Active(rank))) => drop(self.active.remove(&rank)),
-            Some((_, Place::Backoff(at))) => drop(self.backoff.remove(&(at, uid.to_owned()))),
-            _ => {}
+    /// Puts a pod that is nowhere in its place.
+    fn place(&mut self, queued: Queued, place: Place, event: &str) {
+        let uid = queued.pod.uid().to_owned();
+        let queue = match &place {
+            Place::Gated => {
+                self.gated.insert(uid.clone());
+                "gated"
+            }
+            Place::Active(rank) => {
+                self.active.insert(rank.clone(), uid.clone());
+                "active"
+            }
+            Place::Backoff(at) => {
+                self.backoff.insert((*at, uid.clone()));
+                "backoff"
+            }
+            Place::Unschedulable(since) => {
+                self.unschedulable.insert((*since, uid.clone()));
+                "unschedulable"
+            }
+            Place::InFlight => {
+                self.in_flight.insert(uid.clone());
+                "in flight"
+            }
+        };
+        self.count_refusals(&queued, &place, 1);
+        metrics().incoming.with_label_values(&[event, queue]).inc();
+        self.pods.insert(uid, (queued, place));
+    }
+
+    /// Takes a pod from wherever it is.
+    fn take_out(&mut self, uid: &str) -> Option<Queued> {
+        let (queued, place) = self.pods.remove(uid)?;
+        self.count_refusals(&queued, &place, -1);
+        match place {
+            Place::Gated => drop(self.gated.remove(uid)),
+            Place::Active(rank) => drop(self.active.remove(&rank)),
+            Place::Backoff(at) => drop(self.backoff.remove(&(at, uid.to_owned()))),
+            Place::Unschedulable(since) => drop(self.unschedulable.remove(&(since, uid.to_owned()))),
+            Place::InFlight => drop(self.in_flight.remove(uid)),
+        }
+        Some(queued)
+    }
+
+    fn count_refusals(&self, queued: &Queued, place: &Place, change: i64) {
+        if matches!(place, Place::Unschedulable(_)) {
+            for plugin in &queued.rejected_by {
+                metrics().unschedulable.with_label_values(&[plugin, crate::metrics::PROFILE]).add(change);
+            }
         }
     }
 
     fn settle_missed(&mut self) {
-        if !self.pods.values().any(|(_, place)| *place == Place::InFlight) {
+        if self.in_flight.is_empty() {
             self.missed.clear();
         }
     }

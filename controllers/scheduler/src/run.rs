@@ -3,10 +3,12 @@
 use crate::algorithm::{Algorithm, Unschedulable};
 use crate::bind;
 use crate::cache::Cache;
-use crate::framework::{ClusterEvent, Profile, default_profile};
+use crate::framework::points::{Refusal, Waiting};
+use crate::framework::{ClusterEvent, Failure, Profile, default_profile};
 use crate::metrics::metrics;
+use crate::plugins::default_binder::DefaultBinder;
 use crate::pod_info::PodInfo;
-use crate::queue::SchedulingQueue;
+use crate::queue::{Queued, SchedulingQueue};
 use crate::snapshot::Snapshot;
 use controllers_runtime::events::Level;
 use controllers_runtime::{Delta, Informer, Recorder};
@@ -26,11 +28,11 @@ const BINDER: TaskKind = TaskKind { name: "binding", on_error: OnError::Log };
 /// Bindings and status writes on their way at a time; the decider waits for a place beyond that.
 const WRITES_IN_FLIGHT_MAX: usize = 64;
 /// Pods that name another scheduler are not ours.
-const SCHEDULER_NAME: &str = "default-scheduler";
+const SCHEDULER_NAME: &str = crate::metrics::PROFILE;
 
 /// Settings of the scheduler.
 pub struct Options {
-    /// The plugins.
+    /// The plugins; `DefaultBinder` is added behind them.
     pub profile: Profile,
 }
 
@@ -46,11 +48,12 @@ pub async fn start(client: Client, options: Options, supervisor: &Supervisor) {
     let nodes: Arc<Informer<Node>> = Informer::start(Api::all(client.clone()), all(), supervisor);
     let unfinished = all().fields("status.phase!=Succeeded,status.phase!=Failed");
     let pods: Arc<Informer<Pod>> = Informer::start(Api::all(client.clone()), unfinished, supervisor);
+    let profile = options.profile.with(Arc::new(DefaultBinder { client: client.clone() }), 0);
     let scheduler = Arc::new(Scheduler {
         recorder: Recorder::start(client.clone(), SCHEDULER_NAME, supervisor),
         client,
-        state: Mutex::new(State { queue: SchedulingQueue::new(options.profile.clone()), cache: Cache::default() }),
-        profile: options.profile,
+        state: Mutex::new(State { queue: SchedulingQueue::new(profile.clone()), cache: Cache::default() }),
+        profile,
         changed: Notify::new(),
         writes: Arc::new(Semaphore::new(WRITES_IN_FLIGHT_MAX)),
         supervisor: supervisor.clone(),
@@ -152,9 +155,10 @@ impl Scheduler {
                 let mut state = self.state.lock();
                 let popped = state.queue.pop(Instant::now());
                 state.cache.refresh(&mut snapshot);
-                self.report(&state.queue);
+                report(&state);
                 (popped, state.queue.next_due())
             };
+            let since = Instant::now();
             let Some(queued) = popped else {
                 drop(place);
                 match due {
@@ -166,45 +170,51 @@ impl Scheduler {
                 }
                 continue;
             };
-            let pod = queued.pod;
             let timer = metrics().algorithm_seconds.start_timer();
-            let decision = algorithm.schedule(&self.profile, &snapshot, &pod);
+            let decision = algorithm.schedule(&self.profile, &snapshot, &queued.pod);
             timer.observe_duration();
-            let decision = decision.and_then(|node| self.take(&pod, node, snapshot.nodes().len()));
+            let nodes = snapshot.nodes().len();
+            let decision = decision.and_then(|node| self.take(&queued.pod, &node, nodes).map(|waits| (node, waits)));
             let scheduler = Arc::clone(&self);
             self.supervisor.spawn(BINDER, async move {
                 let _place = place;
                 match decision {
-                    Ok(node) => scheduler.bind(pod, node).await,
-                    Err(outcome) => scheduler.refuse(pod, outcome).await,
+                    Ok((node, waiting)) => scheduler.bind(queued, node, waiting, nodes, since).await,
+                    Err(outcome) => scheduler.refuse(queued.pod, outcome, since).await,
                 }
                 Ok::<(), Infallible>(())
             });
         }
     }
 
-    /// Assume, reserve, permit.
-    fn take(&self, pod: &Arc<PodInfo>, node: String, nodes: usize) -> Result<String, Unschedulable> {
-        self.state.lock().cache.assume(Arc::clone(pod), &node);
-        for plugin in self.profile.plugins() {
-            if let Err(rejection) = plugin.reserve(pod, &node).and_then(|()| plugin.permit(pod, &node)) {
-                self.give_back(pod, &node);
-                let reasons = rejection.reasons.into_iter().map(|reason| (reason, 1)).collect();
-                return Err(Unschedulable { nodes, reasons, plugins: [plugin.name()].into(), could_preempt: false });
-            }
+    /// Assume, reserve, ask for permission.
+    fn take(&self, pod: &Arc<PodInfo>, node: &str, nodes: usize) -> Result<Vec<Waiting>, Unschedulable> {
+        self.state.lock().cache.assume(Arc::clone(pod), node);
+        if let Err(refusal) = self.profile.reserve(pod, node) {
+            self.state.lock().cache.forget(pod.uid());
+            return Err(refused_on_one(refusal, nodes));
         }
-        Ok(node)
+        self.profile.permit(pod, node).map_err(|refusal| {
+            self.give_back(pod, node);
+            refused_on_one(refusal, nodes)
+        })
     }
 
     fn give_back(&self, pod: &PodInfo, node: &str) {
-        self.profile.plugins().for_each(|plugin| plugin.unreserve(pod, node));
+        self.profile.unreserve(pod, node);
         self.state.lock().cache.forget(pod.uid());
     }
 
-    async fn bind(&self, pod: Arc<PodInfo>, node: String) {
-        match bind::bind(&self.client, &pod, &node).await {
+    async fn bind(&self, queued: Queued, node: String, waiting: Vec<Waiting>, nodes: usize, since: Instant) {
+        let pod = queued.pod;
+        if let Err(refusal) = self.profile.permitted(waiting).await {
+            self.give_back(&pod, &node);
+            return self.refuse(pod, refused_on_one(refusal, nodes), since).await;
+        }
+        match self.profile.bind(&pod, &node).await {
             Ok(()) => {
-                metrics().attempts.with_label_values(&["scheduled"]).inc();
+                metrics().attempt("scheduled", since);
+                metrics().pod_attempts.observe(f64::from(queued.attempts));
                 self.state.lock().queue.remove(pod.uid());
                 let meta = &pod.pod.metadata;
                 let (namespace, name) =
@@ -212,31 +222,37 @@ impl Scheduler {
                 let message = format!("Successfully assigned {namespace}/{name} to {node}");
                 self.recorder.event(pod.pod.as_ref(), Level::Normal, "Scheduled", message);
             }
-            Err(error) => {
-                metrics().attempts.with_label_values(&["error"]).inc();
+            Err(failure) => {
+                metrics().attempt("error", since);
                 self.give_back(&pod, &node);
-                let gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
-                let mut state = self.state.lock();
-                if gone {
-                    state.queue.remove(pod.uid());
-                } else {
-                    state.queue.reject(pod.uid(), BTreeSet::new(), Instant::now());
-                    drop(state);
-                    tracing::warn!(pod = pod.pod.metadata.name, node, %error, "binding failed; will try again");
-                    self.recorder.event(
-                        pod.pod.as_ref(),
-                        Level::Warning,
-                        "FailedScheduling",
-                        format!("binding rejected: {error}"),
-                    );
-                }
-                self.changed.notify_one();
+                self.bind_failed(&pod, &node, &failure);
             }
         }
     }
 
-    async fn refuse(&self, pod: Arc<PodInfo>, outcome: Unschedulable) {
-        metrics().attempts.with_label_values(&["unschedulable"]).inc();
+    fn bind_failed(&self, pod: &PodInfo, node: &str, failure: &Failure) {
+        let mut state = self.state.lock();
+        if failure.pod_is_gone {
+            state.queue.remove(pod.uid());
+        } else {
+            state.queue.reject(pod.uid(), BTreeSet::new(), Instant::now());
+        }
+        drop(state);
+        if !failure.pod_is_gone {
+            let message = format!("binding rejected: {}", failure.message);
+            tracing::warn!(
+                pod = pod.pod.metadata.name,
+                node,
+                error = failure.message,
+                "binding failed; will try again"
+            );
+            self.recorder.event(pod.pod.as_ref(), Level::Warning, "FailedScheduling", message);
+        }
+        self.changed.notify_one();
+    }
+
+    async fn refuse(&self, pod: Arc<PodInfo>, outcome: Unschedulable, since: Instant) {
+        metrics().attempt("unschedulable", since);
         self.state.lock().queue.reject(pod.uid(), outcome.plugins.clone(), Instant::now());
         self.changed.notify_one();
         self.recorder.event(pod.pod.as_ref(), Level::Warning, "FailedScheduling", outcome.message());
@@ -244,13 +260,24 @@ impl Scheduler {
             tracing::debug!(pod = pod.pod.metadata.name, %error, "the condition PodScheduled could not be written");
         }
     }
+}
 
-    fn report(&self, queue: &SchedulingQueue) {
-        let (active, backoff, unschedulable, gated) = queue.lengths();
-        for (name, length) in
-            [("active", active), ("backoff", backoff), ("unschedulable", unschedulable), ("gated", gated)]
-        {
-            metrics().pending.with_label_values(&[name]).set(i64::try_from(length).unwrap_or(i64::MAX));
-        }
+fn report(state: &State) {
+    let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+    let (active, backoff, unschedulable, gated) = state.queue.lengths();
+    for (name, length) in [("active", active), ("backoff", backoff), ("unschedulable", unschedulable), ("gated", gated)]
+    {
+        metrics().pending.with_label_values(&[name]).set(count(length));
     }
+    let (nodes, pods, assumed) = state.cache.lengths();
+    for (name, length) in [("nodes", nodes), ("pods", pods), ("assumed_pods", assumed)] {
+        metrics().cache_size.with_label_values(&[name]).set(count(length));
+    }
+}
+
+/// A plugin changed its mind about the node that had been chosen.
+fn refused_on_one((plugin, rejection): Refusal, nodes: usize) -> Unschedulable {
+    let nodes_unresolvable = usize::from(rejection.is_final);
+    let reasons = rejection.reasons.into_iter().map(|reason| (reason, 1)).collect();
+    Unschedulable { nodes, nodes_unresolvable, reasons, plugins: [plugin].into(), ..Unschedulable::default() }
 }

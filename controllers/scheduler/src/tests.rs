@@ -1,5 +1,7 @@
 //! Tables over the whole cycle, and the queue's and cache's stories.
 
+mod points;
+
 use crate::algorithm::Algorithm;
 use crate::framework::{ClusterEvent, default_profile};
 use crate::queue::SchedulingQueue;
@@ -32,14 +34,24 @@ fn a_pod_lands_where_it_fits_best() {
     lands(&["a", "b"], &["r cpu=2 node=a"], "p cpu=1", "b");
     lands(&["a cpu=1", "b cpu=4"], &[], "p cpu=2", "b");
     lands(&["a example.com/gpu=1", "b"], &["r cpu=3 node=a"], "p example.com/gpu=1", "a");
-    refused(&["a cpu=1", "b cpu=1"], &[], "p cpu=2", "0/2 nodes are available: 2 Insufficient cpu.");
+    refused(
+        &["a cpu=1", "b cpu=1"],
+        &[],
+        "p cpu=2",
+        "0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+    );
     refused(
         &["a cpu=1 memory=1Gi", "b cpu=1"],
         &[],
         "p cpu=2 memory=2Gi",
-        "0/2 nodes are available: 1 Insufficient memory, 2 Insufficient cpu.",
+        "0/2 nodes are available: 1 Insufficient memory, 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
     );
-    refused(&["a pods=1"], &["r node=a"], "p", "0/1 nodes are available: 1 Too many pods.");
+    refused(
+        &["a pods=1"],
+        &["r node=a"],
+        "p",
+        "0/1 nodes are available: 1 Too many pods. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+    );
     refused(&[], &[], "p", "no nodes available to schedule pods");
 }
 
@@ -50,18 +62,29 @@ fn nodes_are_chosen_by_name_selector_port_and_openness() {
     lands(&["a label=zone:z1", "b label=zone:z2"], &[], "p prefer=zone:z2", "b");
     lands(&["a", "b"], &["r port=80 node=a"], "p port=80", "b");
     lands(&["a cordoned", "b"], &[], "p", "b");
-    refused(&["a cordoned"], &[], "p", "0/1 nodes are available: 1 node(s) were unschedulable.");
+    refused(
+        &["a cordoned"],
+        &[],
+        "p",
+        "0/1 nodes are available: 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+    );
     refused(
         &["a"],
         &["r port=80 node=a"],
         "p port=80",
-        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.",
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+    );
+    refused(
+        &["a cpu=1", "b taint=key:value:NoSchedule", "c taint=key:value:NoSchedule"],
+        &["r cpu=1 node=a"],
+        "p cpu=1",
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.",
     );
     refused(
         &["a"],
         &[],
         "p select=zone:z2",
-        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
     );
 }
 
@@ -69,7 +92,12 @@ fn nodes_are_chosen_by_name_selector_port_and_openness() {
 #[test]
 fn taints_keep_away_whom_they_mean() {
     let tainted = "a taint=key:value:NoSchedule";
-    refused(&[tainted], &[], "p", "0/1 nodes are available: 1 node(s) had untolerated taint(s).");
+    refused(
+        &[tainted],
+        &[],
+        "p",
+        "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+    );
     lands(&[tainted], &[], "p tolerate=key:NoSchedule", "a");
     lands(&["a taint=key:value:PreferNoSchedule", "b"], &["r cpu=1 node=b"], "p", "b");
 }
@@ -87,15 +115,16 @@ fn what_is_not_built_is_refused_by_name() {
             "persistent volumes (spec.volumes)",
         ),
     ] {
-        let expected =
-            format!("0/1 nodes are available: 1 pod asks for {what}, which this scheduler does not support yet.");
+        let expected = format!(
+            "0/1 nodes are available: pod asks for {what}, which this scheduler does not support yet. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+        );
         refused(&["a"], &[], &format!("p spec={spec}"), &expected);
     }
     refused(
         &["a cpu=1"],
         &["r cpu=1 priority=1 node=a"],
         "p cpu=1 priority=2",
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: not supported by this scheduler yet.",
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: not supported by this scheduler yet.",
     );
 }
 

@@ -106,8 +106,7 @@ impl Controller {
         let index = self.context.informers.replica_sets.index();
         let selector = Some(&deployment.spec.selector);
         let mut candidates = index.owned_by(uid(&deployment.metadata));
-        let orphans = index.in_namespace(&key.namespace).into_iter();
-        candidates.extend(orphans.filter(|set| controller_of(&set.metadata).is_none()));
+        candidates.extend(index.orphans_in(&key.namespace));
         ownership::claim_all(deployment, selector, candidates, &self.sets(deployment)).await
     }
 

@@ -47,7 +47,10 @@ pub fn counts(
         unavailable_replicas: positive(sum_replicas(&all) - available),
         collision_count: before.collision_count,
         conditions: before.conditions,
-        ..DeploymentStatus::default()
+        terminating_replicas: all
+            .iter()
+            .filter_map(|set| set.status.as_ref()?.terminating_replicas)
+            .reduce(|sum, count| sum + count),
     };
     let available_condition = if available >= replicas(deployment) - max_unavailable(deployment) {
         condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.", now)

@@ -86,7 +86,7 @@ fn wanted(service: &Service, pods: &[Arc<Pod>]) -> BTreeMap<(String, Vec<Port>),
         for family in &families {
             let Some(address) = address(pod, family) else { continue };
             let ports = spec.ports.iter().flatten().filter_map(|port| resolve(pod, port)).map(Port).collect();
-            wanted.entry((family.clone(), ports)).or_default().push(endpoint(pod, address, publish));
+            wanted.entry((family.clone(), ports)).or_default().push(endpoint(service, pod, address, publish));
         }
     }
     if wanted.is_empty() {
@@ -130,8 +130,11 @@ fn fill(
         own.sort_by(|one, other| one.addresses.cmp(&other.addresses));
         let mut before = slice.endpoints.clone().unwrap_or_default();
         before.sort_by(|one, other| one.addresses.cmp(&other.addresses));
-        if before != own {
-            plan.update.push(EndpointSlice { endpoints: Some(own), ..slice.as_ref().clone() });
+        let labels = Some(labels(service));
+        if before != own || slice.metadata.labels != labels {
+            let mut slice = EndpointSlice { endpoints: Some(own), ..slice.as_ref().clone() };
+            slice.metadata.labels = labels;
+            plan.update.push(slice);
         }
     }
     if is_placeholder && !exists {
@@ -144,17 +147,11 @@ fn fill(
 
 fn new_slice(service: &Service, family: &str, ports: &[EndpointPort], endpoints: Vec<Endpoint>) -> EndpointSlice {
     let service_name = name(&service.metadata);
-    let mut labels: BTreeMap<String, String> = service.metadata.labels.clone().unwrap_or_default();
-    labels.insert(SERVICE_NAME.to_owned(), service_name.to_owned());
-    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
-    if service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None") {
-        labels.insert("service.kubernetes.io/headless".to_owned(), String::new());
-    }
     EndpointSlice {
         metadata: ObjectMeta {
             generate_name: Some(format!("{service_name}-")),
             namespace: service.metadata.namespace.clone(),
-            labels: Some(labels),
+            labels: Some(labels(service)),
             owner_references: Some(vec![controller_reference(service)]),
             ..ObjectMeta::default()
         },
@@ -162,6 +159,17 @@ fn new_slice(service: &Service, family: &str, ports: &[EndpointPort], endpoints:
         ports: Some(ports.to_vec()),
         endpoints: Some(endpoints),
     }
+}
+
+/// A slice carries the labels of its Service, and those that say whose it is.
+fn labels(service: &Service) -> BTreeMap<String, String> {
+    let mut labels = service.metadata.labels.clone().unwrap_or_default();
+    labels.insert(SERVICE_NAME.to_owned(), name(&service.metadata).to_owned());
+    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
+    if service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None") {
+        labels.insert("service.kubernetes.io/headless".to_owned(), String::new());
+    }
+    labels
 }
 
 fn address(pod: &Pod, family: &str) -> Option<String> {
@@ -194,11 +202,15 @@ fn resolve(pod: &Pod, port: &ServicePort) -> Option<EndpointPort> {
     })
 }
 
-fn endpoint(pod: &Pod, address: String, publish_unready: bool) -> Endpoint {
+fn endpoint(service: &Service, pod: &Pod, address: String, publish_unready: bool) -> Endpoint {
     let terminating = is_terminating(&pod.metadata);
     let serving = ready_condition(pod).is_some();
+    // A pod that names this Service as its subdomain has a DNS name of its own.
+    let spec = pod.spec.as_ref().filter(|spec| spec.subdomain == service.metadata.name);
+    let hostname = spec.and_then(|spec| spec.hostname.clone()).filter(|name| !name.is_empty());
     Endpoint {
         addresses: vec![address],
+        hostname,
         conditions: Some(EndpointConditions {
             ready: Some(publish_unready || (serving && !terminating)),
             serving: Some(serving),

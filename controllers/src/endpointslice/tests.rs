@@ -89,3 +89,26 @@ fn a_pod_on_its_way_out_serves_and_is_not_ready() {
     let conditions = plan.create[0].endpoints.as_ref().unwrap()[0].conditions.clone().unwrap();
     assert_eq!((conditions.ready, conditions.serving, conditions.terminating), (Some(false), Some(true), Some(true)));
 }
+
+#[test]
+fn slices_follow_the_labels_of_their_service() {
+    let pods = [pod(0, true)];
+    let slices = existing(&plan::plan(&service(), &pods, &[]));
+    let mut labelled = service();
+    labelled.metadata.labels = Some([("team".to_owned(), "a".to_owned())].into());
+    let plan = plan::plan(&labelled, &pods, &slices);
+    assert_eq!((plan.create.len(), plan.update.len(), plan.delete.len()), (0, 1, 0));
+    assert_eq!(plan.update[0].metadata.labels.as_ref().unwrap()["team"], "a");
+}
+
+#[test]
+fn a_pod_with_the_services_subdomain_keeps_its_hostname() {
+    let mut named = pod(0, true).as_ref().clone();
+    let spec = named.spec.as_mut().unwrap();
+    (spec.hostname, spec.subdomain) = (Some("zero".to_owned()), Some("web".to_owned()));
+    let plan = plan::plan(&service(), &[Arc::new(named.clone())], &[]);
+    assert_eq!(plan.create[0].endpoints.as_ref().unwrap()[0].hostname.as_deref(), Some("zero"));
+    named.spec.as_mut().unwrap().subdomain = Some("other".to_owned());
+    let plan = plan::plan(&service(), &[Arc::new(named)], &[]);
+    assert_eq!(plan.create[0].endpoints.as_ref().unwrap()[0].hostname, None);
+}

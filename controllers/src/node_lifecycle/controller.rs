@@ -8,6 +8,7 @@ use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Delta, Key, Queue, Recorder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ pub fn start(context: &Context) {
         recorder: context.recorder.named(NAME),
         context: context.clone(),
         heard: Mutex::default(),
+        ready: Mutex::default(),
     });
     let queue: Queue<Key> = Queue::new("node-lifecycle");
     let (keys, own) = (queue.clone(), Arc::clone(&controller));
@@ -37,7 +39,9 @@ pub fn start(context: &Context) {
         let key = Key::of(delta.object().as_ref());
         if matches!(delta, Delta::Deleted(_)) {
             own.heard.lock().remove(&key.name);
+            own.ready.lock().remove(&key.name);
         }
+        own.tell_membership(delta);
         keys.add(key);
     });
     let own = Arc::clone(&controller);
@@ -58,6 +62,8 @@ struct Controller {
     context: Context,
     /// When each node's lease was last seen to change, by this process's clock.
     heard: Mutex<HashMap<String, Instant>>,
+    /// Whether each node was ready when it was looked at last.
+    ready: Mutex<HashMap<String, bool>>,
 }
 
 impl Controller {
@@ -70,43 +76,75 @@ impl Controller {
         let is_silent = heard.elapsed() > self.context.options.node_monitor_grace_period;
         if is_silent && let Some(conditions) = plan::unknown_conditions(&node, now) {
             let patch = Patch::Strategic(json!({ "status": { "conditions": conditions } }));
-            nodes.patch_status(&key.name, &PatchParams::default(), &patch).await?;
-            let message = format!("Node {} status is now: NodeNotReady", key.name);
-            self.recorder.event(node.as_ref(), Level::Normal, "NodeNotReady", message);
-            self.mark_pods_unready(&key.name).await?;
+            let node = nodes.patch_status(&key.name, &PatchParams::default(), &patch).await?;
+            self.notice_readiness(&node).await?;
             return Ok(Next::After(MONITOR_PERIOD));
         }
+        self.notice_readiness(&node).await?;
         if let Some(taints) = plan::taints(&node, now) {
             let patch = json!({ "metadata": { "resourceVersion": node.metadata.resource_version }, "spec": { "taints": taints } });
             nodes.patch(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
             return Ok(Next::After(MONITOR_PERIOD));
         }
-        self.evict(&node, now).await?;
-        Ok(Next::After(MONITOR_PERIOD))
+        let due = self.evict(&node, now).await?;
+        Ok(Next::After(due.map_or(MONITOR_PERIOD, |due| due.min(MONITOR_PERIOD))))
     }
 
-    async fn evict(&self, node: &Node, now: Timestamp) -> Result<(), kube::Error> {
-        let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-        if !taints.iter().any(|taint| taint.effect == "NoExecute") {
+    /// A node that stops being ready is told of, and its pods with it.
+    async fn notice_readiness(&self, node: &Node) -> Result<(), kube::Error> {
+        let name = name(&node.metadata);
+        let ready = plan::is_ready(node);
+        let before = self.ready.lock().insert(name.to_owned(), ready);
+        if ready || before != Some(true) {
             return Ok(());
         }
+        let message = format!("Node {name} status is now: NodeNotReady");
+        self.recorder.event(node, Level::Normal, "NodeNotReady", message);
+        self.mark_pods_unready(name).await
+    }
+
+    fn tell_membership(&self, delta: &Delta<Node>) {
+        let node = delta.object();
+        let name = name(&node.metadata);
+        let (reason, what) = match delta {
+            Delta::Applied { old: None, .. } => ("RegisteredNode", format!("Registered Node {name} in Controller")),
+            Delta::Applied { .. } => return,
+            Delta::Deleted(_) => ("RemovingNode", format!("Removing Node {name} from Controller")),
+        };
+        self.recorder.event(node.as_ref(), Level::Normal, reason, format!("Node {name} event: {what}"));
+    }
+
+    /// Evicts whose time has come; says when the next one's comes.
+    async fn evict(&self, node: &Node, now: Timestamp) -> Result<Option<Duration>, kube::Error> {
+        let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+        if !taints.iter().any(|taint| taint.effect == "NoExecute") {
+            return Ok(None);
+        }
+        let mut next = None;
         for pod in self.pods_on(name(&node.metadata)) {
-            if plan::eviction(&pod, taints, now) != Eviction::In(0) {
-                continue;
+            match plan::eviction(&pod, taints, now) {
+                Eviction::Never => continue,
+                Eviction::In(0) => {}
+                Eviction::In(seconds) => {
+                    let due = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+                    next = Some(next.map_or(due, |next: Duration| next.min(due)));
+                    continue;
+                }
             }
             let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
             let message = format!("Marking for deletion Pod {namespace}/{}", name(&pod.metadata));
             self.recorder.event(pod.as_ref(), Level::Normal, "TaintManagerEviction", message);
+            let condition = json!({
+                "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
+                "message": "Taint manager: deleting due to NoExecute taint", "lastTransitionTime": Time(now),
+            });
+            self.patch_pod_condition(&pod, condition).await?;
             let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
             let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-            match pods.delete(name(&pod.metadata), &parameters).await {
-                Ok(_) => {}
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-                Err(error) => return Err(error),
-            }
+            ignore_moved_on(pods.delete(name(&pod.metadata), &parameters).await)?;
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Services must not send traffic to pods of a node that nobody hears.
@@ -115,22 +153,30 @@ impl Controller {
             let Some(ready) = crate::objects::ready_condition(&pod) else { continue };
             let mut condition = json!(ready);
             condition["status"] = json!("False");
-            condition["lastTransitionTime"] =
-                json!(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
-            let patch = json!({ "metadata": { "uid": pod.metadata.uid }, "status": { "conditions": [condition] } });
-            let pods: Api<Pod> =
-                Api::namespaced(self.client.clone(), pod.metadata.namespace.as_deref().unwrap_or_default());
-            match pods.patch_status(name(&pod.metadata), &PatchParams::default(), &Patch::Strategic(patch)).await {
-                Ok(_) => {}
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-                Err(error) => return Err(error),
-            }
+            condition["lastTransitionTime"] = json!(Time(Timestamp::now()));
+            self.patch_pod_condition(&pod, condition).await?;
         }
         Ok(())
+    }
+
+    async fn patch_pod_condition(&self, pod: &Pod, condition: serde_json::Value) -> Result<(), kube::Error> {
+        let patch = json!({ "metadata": { "uid": pod.metadata.uid }, "status": { "conditions": [condition] } });
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let patch = Patch::Strategic(patch);
+        ignore_moved_on(pods.patch_status(name(&pod.metadata), &PatchParams::default(), &patch).await)
     }
 
     fn pods_on(&self, node: &str) -> Vec<Arc<Pod>> {
         let on_node = |pod: &Arc<Pod>| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
         self.context.informers.pods.index().list().into_iter().filter(on_node).collect()
+    }
+}
+
+/// Gone, or another pod of that name by now: there is nothing to do to it.
+fn ignore_moved_on<T>(outcome: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    match outcome {
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        outcome => outcome.map(drop),
     }
 }

@@ -1,6 +1,7 @@
 //! What a node's lease and conditions ask for. Pure.
 
 use crate::objects::is_terminating;
+use controllers_runtime::taints::tolerates;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,6 +12,13 @@ pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
 pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 /// Taint of a node that was closed.
 pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+/// Conditions that keep new pods away while they hold, with their taints.
+const PRESSURES: [(&str, &str); 4] = [
+    ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
+    ("DiskPressure", "node.kubernetes.io/disk-pressure"),
+    ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
+    ("PIDPressure", "node.kubernetes.io/pid-pressure"),
+];
 /// Conditions of a node that stop being known when it stops answering.
 const CONDITIONS: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 
@@ -44,6 +52,12 @@ pub fn unknown_conditions(node: &Node, now: Timestamp) -> Option<Vec<NodeConditi
     changed.then_some(conditions)
 }
 
+/// Whether the node says that it is ready.
+pub fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 /// The taints that the node should have, if they differ from those it has.
 pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
     let ready = node.status.as_ref().and_then(|status| status.conditions.as_ref());
@@ -61,8 +75,14 @@ pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
     if is_closed {
         wanted.push((UNSCHEDULABLE, "NoSchedule"));
     }
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let holds = |type_: &str| conditions.iter().any(|one| one.type_ == type_ && one.status == "True");
+    wanted.extend(PRESSURES.iter().filter(|(type_, _)| holds(type_)).map(|(_, key)| (*key, "NoSchedule")));
     let old = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
-    let is_ours = |taint: &Taint| [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&taint.key.as_str());
+    let is_ours = |taint: &Taint| {
+        let key = taint.key.as_str();
+        [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&key) || PRESSURES.iter().any(|(_, pressure)| *pressure == key)
+    };
     let is_wanted = |taint: &Taint| wanted.contains(&(taint.key.as_str(), taint.effect.as_str()));
     let mut new: Vec<Taint> = old.iter().filter(|taint| !is_ours(taint) || is_wanted(taint)).cloned().collect();
     for (key, effect) in wanted {
@@ -109,19 +129,6 @@ pub fn eviction(pod: &Pod, taints: &[Taint], now: Timestamp) -> Eviction {
     soonest.map_or(Eviction::Never, Eviction::In)
 }
 
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let (effect, key) = (text(&toleration.effect), text(&toleration.key));
-    if (!effect.is_empty() && effect != taint.effect) || (!key.is_empty() && key != taint.key) {
-        return false;
-    }
-    match text(&toleration.operator).as_str() {
-        "Exists" => true,
-        "" | "Equal" => text(&toleration.value) == text(&taint.value),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +160,19 @@ mod tests {
         node.spec.as_mut().unwrap().taints = Some(tainted);
         node.status = self::node("True").status;
         assert_eq!(taints(&node, now()), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_node_under_pressure_takes_no_new_pods() {
+        let mut node = node("True");
+        let pressure = json!({"type": "DiskPressure", "status": "True"});
+        node.status.as_mut().unwrap().conditions.as_mut().unwrap().push(serde_json::from_value(pressure).unwrap());
+        let new = taints(&node, now()).unwrap();
+        let keys: Vec<_> = new.iter().map(|taint| (taint.key.as_str(), taint.effect.as_str())).collect();
+        assert_eq!(keys, [("node.kubernetes.io/disk-pressure", "NoSchedule")]);
+        node.spec.as_mut().unwrap().taints = Some(new);
+        node.status.as_mut().unwrap().conditions.as_mut().unwrap().pop();
+        assert_eq!(taints(&node, now()), Some(Vec::new()), "it goes with the condition");
     }
 
     #[test]

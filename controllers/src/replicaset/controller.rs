@@ -56,6 +56,14 @@ impl Controller {
         let pod = delta.object();
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let owner = controller_of(&pod.metadata).filter(|owner| owner.kind == "ReplicaSet");
+        // A set that lost a pod has to make another.
+        if let Delta::Applied { old: Some(old), .. } = delta
+            && let Some(lost) = controller_of(&old.metadata)
+            && lost.kind == "ReplicaSet"
+            && owner.is_none_or(|owner| owner.uid != lost.uid)
+        {
+            self.queue.add(Key::new(namespace, lost.name.as_str()));
+        }
         let Some(owner) = owner.map(|owner| Key::new(namespace, owner.name.as_str())) else {
             return self.orphan_changed(pod);
         };
@@ -115,11 +123,8 @@ impl Controller {
         let selector = Some(&set.spec.selector);
         // Orphans that match, and what is already ours; others' pods need no look.
         let mut candidates = index.owned_by(uid(&set.metadata));
-        candidates.extend(
-            index.in_namespace(&key.namespace).into_iter().filter(|pod| {
-                controller_of(&pod.metadata).is_none() && selects(selector, pod.metadata.labels.as_ref())
-            }),
-        );
+        let orphans = index.orphans_in(&key.namespace).into_iter();
+        candidates.extend(orphans.filter(|pod| selects(selector, pod.metadata.labels.as_ref())));
         let api = Api::namespaced(self.client.clone(), &key.namespace);
         ownership::claim_all(set, selector, candidates, &api).await
     }
@@ -161,6 +166,9 @@ impl Controller {
             }
             if let Some(error) = first_error {
                 (0..left).for_each(|_| self.expectations.creation_observed(key));
+                if is_namespace_terminating(&error) {
+                    return Ok(());
+                }
                 self.recorder.event(
                     set,
                     Level::Warning,
@@ -228,6 +236,13 @@ impl Controller {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether the server refuses because the namespace is on its way out: then nothing is wrong.
+fn is_namespace_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 fn pod_from_template(set: &ReplicaSet) -> Pod {

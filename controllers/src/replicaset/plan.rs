@@ -1,7 +1,7 @@
 //! What a ReplicaSet's state asks for. Pure.
 
 use super::rank;
-use crate::objects::{is_active, is_available, ready_condition, selects};
+use crate::objects::{is_active, is_available, is_finished, is_terminating, ready_condition, selects};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -56,14 +56,16 @@ pub fn status(
         Some(i32::try_from(active.iter().filter(|pod| test(pod)).count()).unwrap_or(i32::MAX))
             .filter(|count| *count > 0)
     };
+    let is_leaving = |pod: &&Arc<Pod>| is_terminating(&pod.metadata) && !is_finished(pod);
+    let terminating = i32::try_from(pods.iter().filter(is_leaving).count()).unwrap_or(i32::MAX);
     ReplicaSetStatus {
         replicas: i32::try_from(active.len()).unwrap_or(i32::MAX),
         fully_labeled_replicas: count(&|pod| selects(Some(&template), pod.metadata.labels.as_ref())),
         ready_replicas: count(&|pod| ready_condition(pod).is_some()),
         available_replicas: count(&|pod| is_available(pod, min_ready_seconds, now)),
+        terminating_replicas: Some(terminating),
         observed_generation: set.metadata.generation,
         conditions: conditions(set, failure, now),
-        ..ReplicaSetStatus::default()
     }
 }
 

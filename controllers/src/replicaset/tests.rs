@@ -96,6 +96,13 @@ fn the_least_useful_pod_goes_first() {
 }
 
 #[test]
+fn status_counts_the_pods_on_their_way_out() {
+    let pods = [pod("p1 Running"), pod("p2 Running terminating"), pod("p3 Failed terminating")];
+    let status = plan::status(&set(1), &pods, None, now());
+    assert_eq!((status.replicas, status.terminating_replicas), (1, Some(1)));
+}
+
+#[test]
 fn status_counts_what_is_ready_and_available() {
     let mut set = set(3);
     set.spec.min_ready_seconds = Some(30);

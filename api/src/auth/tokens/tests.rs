@@ -18,6 +18,10 @@ impl Objects for World {
     async fn has(&self, what: Bound, namespace: &str, name: &str, uid: &str) -> Result<bool, String> {
         Ok(self.0.lock().get(&format!("{what:?} {namespace}/{name}")).is_some_and(|own| own == uid))
     }
+
+    async fn token_in(&self, namespace: &str, secret: &str) -> Result<Option<String>, String> {
+        Ok(self.0.lock().get(&format!("token {namespace}/{secret}")).cloned())
+    }
 }
 
 fn key() -> SigningKey {
@@ -90,4 +94,32 @@ async fn forged_tokens_are_refused() {
         assert!(ours.verify(&bad, &[]).await.is_err(), "{bad}");
     }
     assert_eq!(ours.verify("abc", &[]).await.err(), Some(TokenError::Foreign));
+}
+
+#[tokio::test]
+async fn a_token_from_a_secret_counts_as_long_as_the_secret_holds_it() {
+    let world = Arc::new(World::default());
+    let tokens = tokens(&world);
+    let claims = serde_json::json!({
+        "iss": "kubernetes/serviceaccount",
+        "sub": "system:serviceaccount:a:bot",
+        "kubernetes.io/serviceaccount/namespace": "a",
+        "kubernetes.io/serviceaccount/secret.name": "bot-token",
+        "kubernetes.io/serviceaccount/service-account.name": "bot",
+        "kubernetes.io/serviceaccount/service-account.uid": "1",
+    });
+    let token = tokens.key().sign(&claims).expect("signs");
+    assert_eq!(tokens.verify(&token, &[]).await.err(), Some(TokenError::Invalidated), "no secret holds it");
+    world.set("token a/bot-token", Some(&token));
+    let user = tokens.verify(&token, &[]).await.expect("valid").user;
+    assert_eq!(user.name, "system:serviceaccount:a:bot");
+    assert_eq!(user.groups, ["system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"]);
+    assert!(matches!(tokens.verify(&token, &["vault".to_owned()]).await, Err(TokenError::Audience { .. })));
+    world.set("token a/bot-token", Some("another"));
+    assert!(matches!(tokens.verify(&token, &[]).await, Err(TokenError::Invalid(_))));
+    world.set("token a/bot-token", Some(&token));
+    world.set("ServiceAccount a/bot", Some("2"));
+    assert_eq!(tokens.verify(&token, &[]).await.err(), Some(TokenError::Invalidated), "another account of that name");
+    let forged = key().sign(&claims).expect("signs");
+    assert!(matches!(tokens.verify(&forged, &[]).await, Err(TokenError::Invalid(_))));
 }

@@ -49,6 +49,7 @@ async fn scale_reads_and_changes_the_replicas() {
     );
 }
 
+// proves: SC-15
 #[tokio::test]
 async fn a_pod_is_bound_once() {
     let server = Server::start().await;
@@ -62,6 +63,19 @@ async fn a_pod_is_bound_once() {
     assert_eq!(bound["status"]["conditions"][0]["type"], "PodScheduled");
     let message = "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node \"n\"";
     assert_eq!(server.post(&path, &binding).await.refusal(), (409, "Conflict".into(), message.into()));
+
+    let mut gated = pod("g");
+    gated["spec"]["schedulingGates"] = json!([{"name": "example.com/gate"}]);
+    server.post(PODS, &gated).await.expect(201);
+    let mut other = binding.clone();
+    other["metadata"]["name"] = "g".into();
+    let message = "Operation cannot be fulfilled on pods/binding \"g\": pod g has non-empty .spec.schedulingGates";
+    let path = format!("{PODS}/g/binding");
+    assert_eq!(server.post(&path, &other).await.refusal(), (409, "Conflict".into(), message.into()));
+    other["target"] = json!({"kind": "Node"});
+    let message = "Binding \"g\" is invalid: target.name: Required value";
+    assert_eq!(server.post(&path, &other).await.refusal(), (422, "Invalid".into(), message.into()));
+    assert_eq!(server.get(&format!("{PODS}/g")).await.expect(200)["spec"].get("nodeName"), None);
 }
 
 // proves: SE-04

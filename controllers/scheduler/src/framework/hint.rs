@@ -20,6 +20,18 @@ pub enum ClusterEvent {
     Updated,
 }
 
+impl ClusterEvent {
+    /// Upstream's name, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Node { old: None, .. } => "NodeAdd",
+            Self::Node { old: Some(_), .. } => "NodeUpdate",
+            Self::PodGone(_) => "AssignedPodDelete",
+            Self::Updated => "PodUpdate",
+        }
+    }
+}
+
 /// What a plugin says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {

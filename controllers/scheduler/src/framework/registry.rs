@@ -16,16 +16,21 @@ pub struct Weighted {
     pub weight: i64,
 }
 
-/// The plugins of a scheduler, in order.
+/// The plugins of a scheduler, in order. Cheap to clone.
 #[derive(Clone)]
 pub struct Profile {
-    plugins: Vec<Weighted>,
+    plugins: Arc<[Weighted]>,
 }
 
 impl Profile {
     /// A profile of these plugins.
     pub fn new(plugins: Vec<Weighted>) -> Self {
-        Self { plugins }
+        Self { plugins: plugins.into() }
+    }
+
+    /// The same with another plugin behind the others.
+    pub fn with(&self, plugin: Arc<dyn Plugin>, weight: i64) -> Self {
+        Self::new(self.plugins.iter().cloned().chain([Weighted { plugin, weight }]).collect())
     }
 
     /// The plugins in order.
@@ -57,7 +62,8 @@ impl Profile {
     }
 }
 
-/// Upstream's default profile, as far as its plugins are built, with upstream's weights.
+/// Upstream's default profile, as far as its plugins are built, with upstream's weights. What binds is added where there
+/// is a client ([`default_binder`]).
 pub fn default_profile() -> Profile {
     let plugin = |plugin: Arc<dyn Plugin>, weight| Weighted { plugin, weight };
     Profile::new(vec![
@@ -70,5 +76,7 @@ pub fn default_profile() -> Profile {
         plugin(Arc::new(node_affinity::NodeAffinity), 2),
         plugin(Arc::new(node_ports::NodePorts), 0),
         plugin(Arc::new(node_resources_fit::NodeResourcesFit::default()), 1),
+        plugin(Arc::new(dynamic_resources::DynamicResources), 0),
+        plugin(Arc::new(default_preemption::DefaultPreemption), 0),
     ])
 }

@@ -1,9 +1,9 @@
 //! NodeUnschedulable: closed nodes take only pods that tolerate it.
 
-use super::taint_toleration::tolerates;
 use crate::framework::{ClusterEvent, CycleState, Hint, Plugin, Rejection};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
+use controllers_runtime::taints::tolerates;
 use k8s_openapi::api::core::v1::Taint;
 
 /// The plugin.

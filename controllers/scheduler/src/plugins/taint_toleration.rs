@@ -4,6 +4,7 @@ use super::normalize;
 use crate::framework::{ClusterEvent, CycleState, Hint, Plugin, Rejection};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
+use controllers_runtime::taints::tolerates;
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 
 /// The plugin.
@@ -42,25 +43,6 @@ impl Plugin for TaintToleration {
 
     fn hint(&self, _: &PodInfo, event: &ClusterEvent) -> Hint {
         if matches!(event, ClusterEvent::PodGone(_)) { Hint::Skip } else { Hint::Queue }
-    }
-}
-
-/// Whether a toleration accepts a taint (upstream: `Toleration.ToleratesTaint`).
-pub fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let (effect, key) = (text(&toleration.effect), text(&toleration.key));
-    if (!effect.is_empty() && effect != taint.effect) || (!key.is_empty() && key != taint.key) {
-        return false;
-    }
-    let taint_value = taint.value.as_deref().unwrap_or_default();
-    let value = toleration.value.as_deref().unwrap_or_default();
-    let numbers = || Some((taint_value.parse::<i64>().ok()?, value.parse::<i64>().ok()?));
-    match toleration.operator.as_deref().unwrap_or_default() {
-        "" | "Equal" => value == taint_value,
-        "Exists" => true,
-        "Lt" => numbers().is_some_and(|(taint, bound)| taint < bound),
-        "Gt" => numbers().is_some_and(|(taint, bound)| taint > bound),
-        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ use super::clients;
 use crate::config::Config;
 use crate::pki::Pki;
 use anyhow::Result;
+use api::auth::keys::SigningKey;
 use api::server::Handle;
 use controllers::{Context, Informers, Options};
 use controllers_runtime::Recorder;
@@ -25,8 +26,12 @@ const NODE_MONITOR_GRACE_PERIOD: Duration = Duration::from_secs(50);
 
 /// Starts both candidates.
 pub(super) async fn start(config: &Config, pki: &Pki, api: &Handle, supervisor: &Supervisor) -> Result<()> {
-    let options =
-        Arc::new(Options { root_ca_pem: pki.ca_certificate()?, node_monitor_grace_period: NODE_MONITOR_GRACE_PERIOD });
+    let key = SigningKey::from_pem(pki.service_account_key()?.as_bytes())?;
+    let options = Arc::new(Options {
+        root_ca_pem: pki.ca_certificate()?,
+        sign_token: Arc::new(move |claims| key.sign(claims).map_err(|error| error.to_string())),
+        node_monitor_grace_period: NODE_MONITOR_GRACE_PERIOD,
+    });
     let handle = api.clone();
     let manager = clients::component(api, "system:kube-controller-manager");
     compete(&manager, "kube-controller-manager", &config.name, supervisor, move |term| {
@@ -47,6 +52,7 @@ async fn run_controllers(api: &Handle, options: Arc<Options>, term: &Supervisor)
     let informers = Arc::new(Informers::start(&client, term));
     informers.synced().await;
     let context = Context {
+        client: client.clone(),
         client_for: clients::controllers(api),
         informers,
         recorder: Recorder::start(client, "kube-controller-manager", term),
