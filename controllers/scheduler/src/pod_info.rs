@@ -121,6 +121,11 @@ impl PodInfo {
         self.pod.spec.as_ref().unwrap_or(&EMPTY)
     }
 
+    /// Whether the other is the same pod with nothing changed that a decision looks at.
+    pub fn asks_for_the_same(&self, other: &Self) -> bool {
+        self.pod.spec == other.pod.spec && self.pod.metadata.labels == other.pod.metadata.labels
+    }
+
     /// Higher goes first.
     pub fn priority(&self) -> i32 {
         self.spec().priority.unwrap_or(0)

@@ -85,13 +85,21 @@ impl SchedulingQueue {
     pub fn put(&mut self, pod: Arc<PodInfo>, now: Instant) -> Option<String> {
         let gate = self.profile.pre_enqueue(&pod).err();
         let uid = pod.uid().to_owned();
-        if self.in_flight.contains(&uid) {
-            // Being decided about: keep the news for when it comes back.
-            if let Some((queued, _)) = self.pods.get_mut(&uid) {
+        if let Some((queued, place)) = self.pods.get_mut(&uid) {
+            let is_news = !queued.pod.asks_for_the_same(&pod);
+            if *place == Place::InFlight {
+                // Being decided about: keep the news for when it comes back.
                 queued.pod = pod;
+                if is_news {
+                    self.missed.push(ClusterEvent::Updated);
+                }
+                return None;
             }
-            self.missed.push(ClusterEvent::Updated);
-            return None;
+            // Most often the scheduler's own condition: no reason to try again.
+            if !is_news && matches!(place, Place::Unschedulable(_)) {
+                queued.pod = pod;
+                return None;
+            }
         }
         let (queued, event) = match self.take_out(&uid) {
             Some(queued) => (Queued { pod, ..queued }, "PodUpdate"),

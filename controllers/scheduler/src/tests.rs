@@ -227,6 +227,20 @@ async fn a_rejected_pod_waits_for_an_event_that_can_help() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rejected_pod_is_not_tried_again_for_its_own_status() {
+    let mut queue = queue();
+    queue.put(pod("p cpu=1"), Instant::now());
+    pop(&mut queue).unwrap();
+    queue.put(pod("p cpu=1"), Instant::now());
+    queue.reject("p", ["NodeResourcesFit"].into(), Instant::now());
+    queue.put(pod("p cpu=1"), Instant::now());
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(pop(&mut queue), None, "nothing that it asks for changed");
+    queue.put(pod("p cpu=500m"), Instant::now());
+    assert_eq!(pop(&mut queue).as_deref(), Some("p"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_during_the_decision_is_not_missed() {
     let mut queue = queue();
     queue.put(pod("p cpu=1"), Instant::now());
