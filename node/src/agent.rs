@@ -174,7 +174,7 @@ impl Pods {
         }
     }
 
-    /// Sandboxes of pods that the API server no longer knows, left by an agent that was not running.
+    /// Sandboxes and folders of pods that the API server no longer knows, left by an agent that was not running.
     async fn remove_orphans(&self, known: &BTreeSet<String>) {
         let runtime = &self.shared.runtime;
         for sandbox in runtime.list_pod_sandboxes(None).await.unwrap_or_default() {
@@ -189,6 +189,11 @@ impl Pods {
             if let Err(error) = removed.await {
                 tracing::warn!(%error, "a sandbox without a pod could not be removed");
             }
+        }
+        let Some(materials) = &self.shared.materials else { return };
+        let known = known.iter().chain(self.workers.keys()).cloned().collect();
+        if let Err(error) = materials.remove_others(known).await {
+            tracing::warn!(%error, "a folder without a pod could not be removed");
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Events about pods and the node, posted in the background under the source `kubelet`.
 
+mod correlate;
+
+use correlate::{Correlator, Decision};
 use daemon::{OnError, Supervisor, TaskKind};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use serde_json::json;
 use std::convert::Infallible;
 use tokio::sync::mpsc;
 
@@ -27,14 +31,14 @@ impl Recorder {
         let (queue, mut events) = mpsc::channel::<Event>(QUEUE_EVENTS_MAX);
         let token = supervisor.token().clone();
         supervisor.spawn(RECORDER, async move {
+            let mut correlator = Correlator::default();
             loop {
                 let event = tokio::select! {
                     () = token.cancelled() => break,
                     event = events.recv() => match event { Some(event) => event, None => break },
                 };
-                let namespace = event.metadata.namespace.clone().unwrap_or_default();
-                let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
-                if let Err(error) = api.create(&PostParams::default(), &event).await {
+                let decision = correlator.decide(&event, Timestamp::now());
+                if let Err(error) = post(&client, event, decision).await {
                     tracing::debug!(%error, "an event could not be posted");
                 }
             }
@@ -57,7 +61,7 @@ impl Recorder {
                 name: meta.name.clone(),
                 uid: meta.uid.clone(),
                 resource_version: meta.resource_version.clone(),
-                field_path: container.map(|container| format!("spec.containers{{{container}}}")),
+                field_path: container.map(|container| field_path(pod, container)),
             },
             reason: Some(reason.to_owned()),
             message: Some(message),
@@ -74,4 +78,27 @@ impl Recorder {
             tracing::debug!(reason, "an event was dropped: the queue is full");
         }
     }
+}
+
+async fn post(client: &Client, mut event: Event, decision: Decision) -> Result<(), kube::Error> {
+    let api: Api<Event> = Api::namespaced(client.clone(), event.metadata.namespace.as_deref().unwrap_or_default());
+    match decision {
+        Decision::Drop => return Ok(()),
+        Decision::Create => {}
+        Decision::Repeat(name, count) => {
+            let patch = Patch::Merge(json!({ "count": count, "lastTimestamp": event.last_timestamp }));
+            match api.patch(&name, &PatchParams::default(), &patch).await {
+                // It was there and has expired.
+                Err(kube::Error::Api(status)) if status.code == 404 => event.count = Some(count),
+                outcome => return outcome.map(drop),
+            }
+        }
+    }
+    api.create(&PostParams::default(), &event).await.map(drop)
+}
+
+fn field_path(pod: &Pod, container: &str) -> String {
+    let mut init = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+    let list = if init.any(|one| one.name == container) { "initContainers" } else { "containers" };
+    format!("spec.{list}{{{container}}}")
 }

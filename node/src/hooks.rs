@@ -20,19 +20,21 @@ pub async fn run(
     let work = async {
         if let Some(sleep) = &hook.sleep {
             tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0))).await;
-            return Answer::Good;
+            return Ok(());
         }
         if let Some(exec) = &hook.exec {
-            return ask::command(target, exec.command.as_deref().unwrap_or_default(), limit).await;
+            return match ask::command(target, exec.command.as_deref().unwrap_or_default(), limit).await {
+                Answer::Good => Ok(()),
+                Answer::Bad(error) | Answer::Unknown(error) => Err(error),
+            };
         }
         match &hook.http_get {
-            Some(get) => ask::http(target, container, get, limit).await,
-            None => Answer::Bad("invalid handler".to_owned()),
+            Some(get) => ask::request(target, container, get, limit).await,
+            None => Err("invalid handler".to_owned()),
         }
     };
     match tokio::time::timeout(limit, work).await {
-        Ok(Answer::Good) => Ok(()),
-        Ok(Answer::Bad(error)) => Err(error),
+        Ok(outcome) => outcome,
         Err(_) => Err("the hook took longer than the grace period".to_owned()),
     }
 }

@@ -3,7 +3,7 @@
 //! [`Filter`] decides what of a line is shown (pure); [`stream`] reads a file, and waits for more when asked to.
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use std::future::Future;
 use std::io::{self, SeekFrom};
@@ -17,6 +17,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, BufReader};
 const POLL: Duration = Duration::from_millis(200);
 /// Read at once when looking for the last lines.
 const BLOCK_BYTES: u64 = 64 * 1024;
+
+/// Lines of a log that a termination message is taken from (upstream's limit).
+const LAST_WORDS_LINES: u64 = 80;
+/// Longest termination message from a log (upstream's limit); of a longer text the end is kept.
+const LAST_WORDS_BYTES_MAX: usize = 2048;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,6 +139,17 @@ where
     }))
 }
 
+/// The end of a log, as the termination message of a container that failed without one.
+///
+/// # Errors
+/// The file cannot be read.
+pub async fn last_words(path: &Path) -> io::Result<String> {
+    let wish = Wish { tail_lines: Some(LAST_WORDS_LINES), ..Wish::default() };
+    let parts: Vec<Bytes> = stream(path.to_owned(), wish, || async { false }).await?.try_collect().await?;
+    let text = parts.concat();
+    Ok(String::from_utf8_lossy(&text[text.len().saturating_sub(LAST_WORDS_BYTES_MAX)..]).into_owned())
+}
+
 struct Reader {
     file: BufReader<File>,
     path: PathBuf,
@@ -206,7 +222,7 @@ fn parse(line: &[u8]) -> Option<(&str, bool, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::{StreamExt, TryStreamExt};
+    use futures::StreamExt;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -239,6 +255,17 @@ mod tests {
         ] {
             assert_eq!(read(wish.clone()).await, want, "{wish:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn last_words_are_the_end_of_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0.log");
+        let line = |number: usize| format!("2026-01-01T00:00:01Z stdout F line {number} {}\n", "x".repeat(40));
+        std::fs::write(&path, (0..200).map(line).collect::<String>()).unwrap();
+        let words = last_words(&path).await.unwrap();
+        assert_eq!(words.len(), LAST_WORDS_BYTES_MAX);
+        assert!(words.ends_with(&format!("line 199 {}\n", "x".repeat(40))));
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ pub mod ask;
 
 use crate::events::Recorder;
 use crate::pods::observed::Observed;
-use crate::pods::plan::Health;
+use crate::pods::plan::{Failed, Health};
 use ask::{Answer, Target};
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 use node_cri::{ContainerState, Runtime};
@@ -101,7 +101,9 @@ impl Probes {
             }
             for (purpose, text) in [(Purpose::Startup, "startup"), (Purpose::Liveness, "liveness")] {
                 if verdict(purpose) == Some(false) {
-                    health.failed.insert(name.clone(), format!("failed {text} probe"));
+                    let own = purpose.of(container).and_then(|probe| probe.termination_grace_period_seconds);
+                    let failed = Failed { text: format!("failed {text} probe"), grace_seconds: own };
+                    health.failed.insert(name.clone(), failed);
                 }
             }
             for purpose in Purpose::ALL {
@@ -171,9 +173,18 @@ impl Running {
             ticks.tick().await;
             let answer = ask::probe(&self.target, &self.container, &self.probe, timeout).await;
             let is_good = matches!(answer, Answer::Good);
-            if let Answer::Bad(text) = answer {
-                let message = format!("{} probe failed: {text}", self.purpose.name());
+            let complaint = match &answer {
+                Answer::Good => None,
+                Answer::Bad(text) => Some(format!("{} probe failed: {text}", self.purpose.name())),
+                Answer::Unknown(text) => {
+                    Some(format!("{} probe errored and resulted in unknown state: {text}", self.purpose.name()))
+                }
+            };
+            if let Some(message) = complaint {
                 self.recorder.pod(&self.pod, Some(&self.container.name), true, "Unhealthy", message);
+            }
+            if matches!(answer, Answer::Unknown(_)) {
+                continue;
             }
             let Some(verdict) = count(&mut streak, is_good, &self.probe) else { continue };
             let key = (self.target.container_id.clone(), self.purpose);

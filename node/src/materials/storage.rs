@@ -3,6 +3,7 @@
 use super::Materials;
 use super::environment::expand;
 use super::sources::Sources;
+use crate::pods::config;
 use crate::pods::observed::uid;
 use crate::quantity;
 use crate::volumes::payload::{self, Payload};
@@ -10,6 +11,7 @@ use crate::volumes::tokens::Tokens;
 use crate::volumes::{atomic, host_path, mounts, pod_folder, sub_path, volume_folder};
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Pod, Volume, VolumeMount};
 use node_cri::{Mount, Propagation};
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -101,14 +103,44 @@ impl Materials {
         Ok(())
     }
 
-    /// Unmounts and removes everything that was made for the pod.
+    /// Unmounts and removes everything that was made for the pod, its logs too.
     ///
     /// # Errors
     /// Something is still mounted, or cannot be removed.
-    pub async fn remove(&self, pod_uid: &str) -> io::Result<()> {
-        let folder = pod_folder(&self.settings().root, pod_uid);
-        tokio::task::spawn_blocking(move || mounts::remove(&folder)).await.map_err(io::Error::other)?
+    pub async fn remove(&self, pod: &Pod) -> io::Result<()> {
+        let folder = pod_folder(&self.settings().root, uid(pod));
+        let logs = PathBuf::from(config::log_directory(&self.settings().root, pod));
+        let removed = tokio::task::spawn_blocking(move || mounts::remove(&folder).and_then(|()| mounts::remove(&logs)));
+        removed.await.map_err(io::Error::other)?
     }
+
+    /// Removes the folders of all other pods: what an agent left that was not running when they went.
+    ///
+    /// # Errors
+    /// Something is still mounted, or cannot be removed; the rest is.
+    pub async fn remove_others(&self, known: BTreeSet<String>) -> io::Result<()> {
+        let root = self.settings().root.clone();
+        tokio::task::spawn_blocking(move || remove_others(&root, &known)).await.map_err(io::Error::other)?
+    }
+}
+
+fn remove_others(root: &Path, known: &BTreeSet<String>) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for parent in [pod_folder(root, ""), root.join("logs")] {
+        for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Folders of logs are called NAMESPACE_NAME_UID.
+            let uid = name.rsplit('_').next().unwrap_or_default();
+            if known.contains(uid) {
+                continue;
+            }
+            tracing::info!(folder = %entry.path().display(), "removing a folder without a pod");
+            if let Err(error) = mounts::remove(&entry.path()) {
+                outcome = Err(error);
+            }
+        }
+    }
+    outcome
 }
 
 /// What of the pod's volumes is seen in a container.
@@ -254,6 +286,16 @@ mod tests {
         serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n", "uid": "u1"},
             "spec": {"containers": [{"name": "c", "volumeMounts": mounts}], "volumes": volumes}}))
         .unwrap()
+    }
+
+    #[test]
+    fn folders_of_pods_that_nobody_knows_are_removed_and_the_others_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let folders =
+            ["pods/u1/volumes", "pods/u2/volumes", "logs/n_p_u1/c", "logs/n_q_u2/c"].map(|one| root.path().join(one));
+        folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+        remove_others(root.path(), &["u2".to_owned()].into()).unwrap();
+        assert_eq!(folders.map(|folder| folder.exists()), [false, true, false, true]);
     }
 
     #[tokio::test]

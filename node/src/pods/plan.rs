@@ -25,6 +25,8 @@ pub enum Action {
         id: String,
         /// Why, for the event.
         reason: String,
+        /// A grace period other than the pod's.
+        grace_seconds: Option<i64>,
     },
     /// Stop everything: the pod is on its way out or has failed.
     StopPod,
@@ -50,10 +52,19 @@ pub struct Plan {
 /// What probes and hooks said, by container name.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    /// Containers whose liveness or startup probe failed, with the event's text.
-    pub failed: std::collections::BTreeMap<String, String>,
+    /// Containers whose liveness or startup probe failed.
+    pub failed: std::collections::BTreeMap<String, Failed>,
     /// Containers whose startup probe has not succeeded yet.
     pub starting: BTreeSet<String>,
+}
+
+/// A probe that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failed {
+    /// For the event.
+    pub text: String,
+    /// The probe's own grace period.
+    pub grace_seconds: Option<i64>,
 }
 
 /// Decides.
@@ -78,7 +89,8 @@ pub fn plan(pod: &Pod, observed: &Observed, backoff: &Backoff, health: &Health, 
             return plan;
         }
         for container in observed.running() {
-            plan.actions.push(Action::Stop { id: container.id.clone(), reason: "its sandbox is gone".to_owned() });
+            let reason = "lost its sandbox".to_owned();
+            plan.actions.push(Action::Stop { id: container.id.clone(), reason, grace_seconds: None });
         }
         let attempt = observed.sandboxes.first().map_or(0, |sandbox| sandbox.attempt + 1);
         plan.actions.push(Action::CreateSandbox(attempt));
@@ -142,8 +154,9 @@ impl Look<'_> {
         };
         match current.state {
             ContainerState::Running => {
-                if let Some(reason) = self.health.failed.get(name) {
-                    self.plan.actions.push(Action::Stop { id: current.id.clone(), reason: reason.clone() });
+                if let Some(failed) = self.health.failed.get(name) {
+                    let (id, reason) = (current.id.clone(), failed.text.clone());
+                    self.plan.actions.push(Action::Stop { id, reason, grace_seconds: failed.grace_seconds });
                 }
             }
             // Made and never started: the agent was interrupted, or the start failed.

@@ -3,7 +3,7 @@
 use super::observed::{Observed, is_sidecar};
 use super::plan::{Health, Plan, is_done, restart_policy};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, VolumeMount};
 use node_cri::{ContainerState, ContainerStatus};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -59,8 +59,11 @@ pub fn status(
     status.insert("podIPs".into(), if listed.is_empty() { Value::Null } else { json!(listed) });
     status.insert("observedGeneration".into(), json!(pod.metadata.generation));
     status.insert("conditions".into(), look.conditions(&old, phase, &init, &main, now));
-    status.insert("initContainerStatuses".into(), if init.is_empty() { Value::Null } else { json!(init) });
-    status.insert("containerStatuses".into(), json!(main));
+    // A pod that was refused has nothing to tell of its containers.
+    let is_refused = plan.failure.is_some() && observed.containers.is_empty();
+    let listed = |all: Vec<Value>| if is_refused || all.is_empty() { Value::Null } else { json!(all) };
+    status.insert("initContainerStatuses".into(), listed(init));
+    status.insert("containerStatuses".into(), listed(main));
     Value::Object(status)
 }
 
@@ -68,6 +71,14 @@ pub fn status(
 pub fn differs(pod: &Pod, new: &Value) -> bool {
     let old = pod.status.as_ref().and_then(|status| serde_json::to_value(status).ok()).unwrap_or(Value::Null);
     new.as_object().into_iter().flatten().any(|(key, value)| old.get(key).unwrap_or(&Value::Null) != value)
+}
+
+/// `NAME_NAMESPACE(UID)`, as upstream names pods in messages.
+pub fn full_name(pod: &Pod) -> String {
+    let meta = &pod.metadata;
+    let [name, namespace, uid] =
+        [&meta.name, &meta.namespace, &meta.uid].map(|text| text.as_deref().unwrap_or_default());
+    format!("{name}_{namespace}({uid})")
 }
 
 struct Look<'a> {
@@ -102,11 +113,16 @@ impl Look<'_> {
         if let Some(current) = current {
             status["containerID"] = json!(format!("{}://{}", self.context.runtime, current.id));
         }
-        if let Some(resources) = &container.resources
-            && *resources != k8s_openapi::api::core::v1::ResourceRequirements::default()
-        {
-            status["resources"] = json!(resources);
+        let resources = container.resources.clone().unwrap_or_default();
+        if current.is_some() {
+            status["resources"] = json!({ "limits": resources.limits, "requests": resources.requests });
+            if resources.requests.as_ref().is_some_and(|requests| !requests.is_empty()) {
+                status["allocatedResources"] = json!(resources.requests);
+            }
         }
+        let mounts = container.volume_mounts.iter().flatten().map(volume_mount);
+        status["volumeMounts"] = Some(mounts.collect::<Vec<_>>()).filter(|all| !all.is_empty()).into();
+        without_nulls(&mut status);
         status
     }
 
@@ -132,11 +148,9 @@ impl Look<'_> {
             Some(current) if self.plan.backing_off.contains(name) => {
                 let seconds = self.context.backoff_seconds.get(name).copied().unwrap_or(0);
                 let message = format!(
-                    "back-off {} restarting failed container={name} pod={}_{}({})",
+                    "back-off {} restarting failed container={name} pod={}",
                     duration(seconds),
-                    self.pod.metadata.name.as_deref().unwrap_or_default(),
-                    self.pod.metadata.namespace.as_deref().unwrap_or_default(),
-                    self.pod.metadata.uid.as_deref().unwrap_or_default(),
+                    full_name(self.pod),
                 );
                 (waiting("CrashLoopBackOff", Some(message)), ended(Some(current)))
             }
@@ -330,8 +344,33 @@ impl Look<'_> {
         }
         let ours = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
         let others = conditions_of.iter().filter(|condition| !ours.contains(&condition.type_.as_str()));
-        conditions.extend(others.filter_map(|condition| serde_json::to_value(condition).ok()));
+        conditions.extend(others.filter_map(|condition| {
+            let mut condition = serde_json::to_value(condition).ok()?;
+            if condition["type"] == "PodScheduled"
+                && let Some(generation) = self.pod.metadata.generation
+            {
+                condition["observedGeneration"] = json!(generation);
+            }
+            Some(condition)
+        }));
         json!(conditions)
+    }
+}
+
+/// A mount's status; a read-only one says whether what is mounted below it is read-only, too.
+fn volume_mount(mount: &VolumeMount) -> Value {
+    let mut status = json!({ "name": mount.name, "mountPath": mount.mount_path });
+    if mount.read_only == Some(true) {
+        status["readOnly"] = json!(true);
+        status["recursiveReadOnly"] = json!("Disabled");
+    }
+    status
+}
+
+fn without_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(without_nulls);
     }
 }
 

@@ -48,17 +48,6 @@ pub fn unsupported(pod: &Pod) -> Option<String> {
     if variables.any(|variable| variable.value_from.as_ref().is_some_and(|from| from.file_key_ref.is_some())) {
         return Some("env fileKeyRef".to_owned());
     }
-    let probes = |container: &Container| {
-        [&container.startup_probe, &container.readiness_probe, &container.liveness_probe].map(Clone::clone)
-    };
-    for probe in containers().flat_map(probes).flatten() {
-        if probe.grpc.is_some() {
-            return Some("gRPC probes".to_owned());
-        }
-        if probe.http_get.is_some_and(|get| get.scheme.as_deref() == Some("HTTPS")) {
-            return Some("HTTPS probes".to_owned());
-        }
-    }
     if spec
         .security_context
         .as_ref()
@@ -70,14 +59,8 @@ pub fn unsupported(pod: &Pod) -> Option<String> {
         if let Some(what) = unsupported_confinement(container) {
             return Some(format!("container {:?}: {what}", container.name));
         }
-        let Some(lifecycle) = &container.lifecycle else { continue };
-        if lifecycle.stop_signal.is_some() {
+        if container.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.stop_signal.is_some()) {
             return Some(format!("container {:?}: lifecycle.stopSignal", container.name));
-        }
-        let hooks = [&lifecycle.post_start, &lifecycle.pre_stop].into_iter().flatten();
-        let mut requests = hooks.filter_map(|hook| hook.http_get.as_ref());
-        if requests.any(|get| get.scheme.as_deref() == Some("HTTPS")) {
-            return Some(format!("container {:?}: HTTPS lifecycle hooks", container.name));
         }
     }
     let mut mounts = containers().flat_map(|container| container.volume_mounts.iter().flatten());

@@ -1,11 +1,14 @@
 //! One pod's worker: looks, decides, acts, reports, waits for a change.
 
+mod images;
+mod stopping;
+
 use super::backoff::Backoff;
 use super::observed::{Observed, uid};
 use super::plan::{self, Action, Health, Plan};
 use super::{config, status};
 use crate::events::Recorder;
-use crate::hooks;
+use crate::logs;
 use crate::materials::fields::find;
 use crate::materials::storage;
 use crate::materials::{ConfigError, Materials};
@@ -13,11 +16,13 @@ use crate::options::Options;
 use crate::probes::ask::Target;
 use crate::probes::{self, Probes};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use node_cri::{ContainerState, Error, Runtime, SandboxConfig};
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -25,10 +30,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Before a failed runtime call or status write is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+/// Before a container is tried again that lacks an image or something else (upstream: `backOffPeriod`).
+const RETRY_WAITING: Duration = Duration::from_secs(10);
 /// A pod without a grace period of its own gets upstream's default.
 const GRACE_SECONDS: i64 = 30;
-/// What a container gets after a hook that used up the grace period (upstream: 2 s).
-const GRACE_MIN: Duration = Duration::from_secs(2);
 
 /// What all workers of an agent share.
 pub struct Shared {
@@ -61,6 +66,13 @@ pub struct Worker {
     volumes: storage::State,
     /// The last complaint about volumes, so that it is not repeated at every look.
     volume_complaint: Option<String>,
+    pulls: images::Pulls,
+    /// Ids of containers that were told to end.
+    stopping: BTreeSet<String>,
+    /// Containers that back off, as of the last look.
+    backing_off: BTreeSet<String>,
+    /// The pod was taken from the API server while its containers were being stopped.
+    is_gone: bool,
 }
 
 impl Worker {
@@ -81,6 +93,10 @@ impl Worker {
             probes: Probes::default(),
             volumes: storage::State::default(),
             volume_complaint: None,
+            pulls: images::Pulls::default(),
+            stopping: BTreeSet::new(),
+            backing_off: BTreeSet::new(),
+            is_gone: false,
         }
     }
 
@@ -90,7 +106,11 @@ impl Worker {
             let woken = Arc::clone(&self.wake);
             let woken = woken.notified();
             let pod = self.pod.borrow_and_update().clone();
-            let wait = match self.step(&pod).await {
+            let outcome = self.step(&pod).await;
+            if self.is_gone {
+                return self.clean_up(&pod).await;
+            }
+            let wait = match outcome {
                 Ok(Outcome::Gone) => return,
                 Ok(Outcome::Again) => continue,
                 Ok(Outcome::Wait(wait)) => wait,
@@ -140,7 +160,7 @@ impl Worker {
             return Ok(Outcome::Again);
         }
         self.report(pod, &observed, &plan, now).await?;
-        let retry = (!self.context.waiting.is_empty()).then_some(RETRY);
+        let retry = (!self.context.waiting.is_empty()).then_some(RETRY_WAITING);
         let again = plan.look_again_seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0) + 1));
         let refresh = self.shared.materials.as_ref().and_then(|_| self.volumes.refresh_in(pod));
         let refresh = refresh.filter(|_| self.volumes.is_made()).map(|wait| wait.max(RETRY));
@@ -155,6 +175,10 @@ impl Worker {
                 for old in observed.sandboxes.iter().filter(|sandbox| sandbox.ready) {
                     runtime.stop_pod_sandbox(&old.id).await?;
                 }
+                if !observed.sandboxes.is_empty() {
+                    let message = "Pod sandbox changed, it will be killed and re-created.".to_owned();
+                    self.shared.recorder.pod(pod, None, false, "SandboxChanged", message);
+                }
                 let sandbox = self.sandbox_config(pod, *attempt).await;
                 if let Err(error) = runtime.run_pod_sandbox(&sandbox).await {
                     let message = format!("Failed to create pod sandbox: {error}");
@@ -164,27 +188,16 @@ impl Worker {
                 Ok(true)
             }
             Action::Start { name, attempt } => self.start(pod, observed, name, *attempt).await,
-            Action::Stop { id, reason } => {
-                let name = observed.containers.iter().find(|one| one.id == *id).map_or("", |one| one.name.as_str());
-                let message = format!("Container {name} {reason}, will be restarted");
-                self.shared.recorder.pod(pod, Some(name), false, "Killing", message);
-                self.stop(pod, observed, name, id).await?;
-                self.health.failed.remove(name);
-                Ok(true)
-            }
-            Action::StopPod => {
-                let running: Vec<_> = observed.running().collect();
-                for one in &running {
-                    let message = format!("Stopping container {}", one.name);
+            Action::Stop { id, reason, grace_seconds } => {
+                let Some(one) = observed.containers.iter().find(|one| one.id == *id) else { return Ok(false) };
+                if !self.stopping.contains(id) {
+                    let message = format!("Container {} {reason}, will be restarted", one.name);
                     self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message);
                 }
-                let stops = running.iter().map(|one| self.stop(pod, observed, &one.name, &one.id));
-                futures::future::try_join_all(stops).await?;
-                for sandbox in observed.sandboxes.iter().filter(|sandbox| sandbox.ready) {
-                    runtime.stop_pod_sandbox(&sandbox.id).await?;
-                }
-                Ok(true)
+                let own = grace_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+                self.stop(pod, observed, &[(one, own.unwrap_or_else(|| grace(pod)))]).await
             }
+            Action::StopPod => self.stop_pod(pod, observed).await,
             Action::Remove(id) => {
                 runtime.remove_container(id).await?;
                 Ok(false)
@@ -235,78 +248,10 @@ impl Worker {
         Ok(true)
     }
 
-    async fn ensure_image(&mut self, pod: &Pod, container: &Container) -> Result<bool, Failure> {
-        let image = container.image.as_deref().unwrap_or_default();
-        let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
-        let present = self.shared.runtime.image_status(image).await?.is_some();
-        let name = container.name.as_str();
-        match (policy, present) {
-            ("Never", false) => {
-                let message = format!("Container image {image:?} is not present with pull policy of Never");
-                self.shared.recorder.pod(pod, Some(name), true, "ErrImageNeverPull", message.clone());
-                self.context.waiting.insert(name.to_owned(), ("ErrImageNeverPull".to_owned(), message));
-                return Ok(false);
-            }
-            ("Never" | "IfNotPresent", true) => {
-                let message = format!("Container image {image:?} already present on machine");
-                self.shared.recorder.pod(pod, Some(name), false, "Pulled", message);
-                return Ok(true);
-            }
-            _ => {}
-        }
-        self.shared.recorder.pod(pod, Some(name), false, "Pulling", format!("Pulling image {image:?}"));
-        match self.shared.runtime.pull_image(image).await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                let message = format!("Failed to pull image {image:?}: {error}");
-                self.shared.recorder.pod(pod, Some(name), true, "Failed", message.clone());
-                self.context.waiting.insert(name.to_owned(), ("ErrImagePull".to_owned(), message));
-                Ok(false)
-            }
-        }
-    }
-
     fn cannot_start(&mut self, pod: &Pod, name: &str, reason: &str, error: &dyn std::fmt::Display) -> bool {
         self.shared.recorder.pod(pod, Some(name), true, "Failed", format!("Error: {error}"));
         self.context.waiting.insert(name.to_owned(), (reason.to_owned(), error.to_string()));
         false
-    }
-
-    /// Runs the hook before the stop, and gives the container what is left of the grace period.
-    async fn stop(&self, pod: &Pod, observed: &Observed, name: &str, id: &str) -> Result<(), Error> {
-        let mut left = grace(pod);
-        let container = find(pod, name).filter(|_| self.shared.materials.is_some() && !left.is_zero());
-        let hook = container.and_then(|container| Some((container, container.lifecycle.as_ref()?.pre_stop.as_ref()?)));
-        if let Some((container, hook)) = hook {
-            let began = tokio::time::Instant::now();
-            if let Err(error) = hooks::run(&self.target(pod, observed, id), container, hook, left).await {
-                tracing::debug!(pod = pod.metadata.name, container = name, error, "preStop hook failed");
-                let message = "PreStopHook failed".to_owned();
-                self.shared.recorder.pod(pod, Some(name), true, "FailedPreStopHook", message);
-            }
-            left = left.saturating_sub(began.elapsed()).max(GRACE_MIN);
-        }
-        self.shared.runtime.stop_container(id, left).await
-    }
-
-    /// Runs the hook after the start; a container whose hook fails is stopped.
-    async fn post_start(
-        &mut self,
-        pod: &Pod,
-        observed: &Observed,
-        container: &Container,
-        id: &str,
-    ) -> Result<(), Failure> {
-        let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
-        let Some(hook) = hook.filter(|_| self.shared.materials.is_some()) else { return Ok(()) };
-        let target = self.target(pod, observed, id);
-        let Err(error) = hooks::run(&target, container, hook, hooks::POST_START_MAX).await else { return Ok(()) };
-        tracing::debug!(pod = pod.metadata.name, container = container.name, error, "postStart hook failed");
-        let message = "PostStartHook failed".to_owned();
-        self.shared.recorder.pod(pod, Some(&container.name), true, "FailedPostStartHook", message);
-        self.shared.recorder.pod(pod, Some(&container.name), false, "Killing", "FailedPostStartHook".to_owned());
-        self.shared.runtime.stop_container(id, grace(pod)).await?;
-        Ok(())
     }
 
     fn target(&self, pod: &Pod, observed: &Observed, id: &str) -> Target {
@@ -350,28 +295,29 @@ impl Worker {
         Err(Failure::Volumes(complaint))
     }
 
-    /// Adds to containers that ended what they wrote as their termination message.
+    /// Adds to containers that ended what they wrote as their termination message, or last into their log.
     async fn read_last_words(&self, pod: &Pod, observed: &mut Observed) {
         let Some(materials) = &self.shared.materials else { return };
         let ended = observed.containers.iter_mut().filter(|one| one.state == ContainerState::Exited);
         for one in ended.filter(|one| one.message.is_empty()) {
             let words = materials.termination_message(uid(pod), &one.name, one.attempt).await;
             one.message = words.unwrap_or_default();
-        }
-    }
-
-    /// Removes the pod's volumes; containers are gone by then.
-    async fn remove_volumes(&self, pod: &Pod) {
-        let Some(materials) = &self.shared.materials else { return };
-        if let Err(error) = materials.remove(uid(pod)).await {
-            tracing::warn!(pod = pod.metadata.name, %error, "the pod's volumes could not be removed");
+            let policy = find(pod, &one.name).and_then(|container| container.termination_message_policy.as_deref());
+            if one.message.is_empty() && one.exit_code != 0 && policy == Some("FallbackToLogsOnError") {
+                one.message = logs::last_words(Path::new(&one.log_path)).await.unwrap_or_default();
+            }
         }
     }
 
     async fn report(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Result<(), Failure> {
         for name in &plan.backing_off {
             self.context.backoff_seconds.insert(name.clone(), self.backoff.wait_seconds(name));
+            if !self.backing_off.contains(name) {
+                let message = format!("Back-off restarting failed container {name} in pod {}", status::full_name(pod));
+                self.shared.recorder.pod(pod, Some(name), true, "BackOff", message);
+            }
         }
+        self.backing_off.clone_from(&plan.backing_off);
         let status = status::status(pod, observed, plan, &self.health, &self.context, now);
         if !status::differs(pod, &status) {
             return Ok(());
@@ -383,40 +329,6 @@ impl Worker {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn finish(&self, pod: &Pod, observed: &Observed) -> Result<Outcome, Failure> {
-        for sandbox in &observed.sandboxes {
-            self.shared.runtime.remove_pod_sandbox(&sandbox.id).await?;
-        }
-        self.remove_volumes(pod).await;
-        let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
-        let parameters = DeleteParams {
-            grace_period_seconds: Some(0),
-            preconditions: Some(preconditions),
-            ..DeleteParams::default()
-        };
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        match self.pods(pod).delete(name, &parameters).await {
-            Ok(_) => Ok(Outcome::Gone),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Outcome::Gone),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The pod was taken from the API server by force: nothing of it may stay.
-    async fn clean_up(&self, pod: &Pod) {
-        let runtime = &self.shared.runtime;
-        for sandbox in runtime.list_pod_sandboxes(Some(uid(pod))).await.unwrap_or_default() {
-            let removed = async {
-                runtime.stop_pod_sandbox(&sandbox.id).await?;
-                runtime.remove_pod_sandbox(&sandbox.id).await
-            };
-            if let Err(error) = removed.await {
-                tracing::warn!(pod = pod.metadata.name, %error, "a sandbox without a pod could not be removed");
-            }
-        }
-        self.remove_volumes(pod).await;
     }
 
     fn pods(&self, pod: &Pod) -> Api<Pod> {

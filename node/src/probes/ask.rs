@@ -1,4 +1,7 @@
-//! Asks a container how it is: a command in it, an HTTP request, or a TCP connection.
+//! Asks a container how it is: a command in it, an HTTP request, a TCP connection, or a gRPC call.
+
+mod grpc;
+mod http;
 
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -6,13 +9,12 @@ use node_cri::{ErrorKind, Runtime};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Longest text of an answer in an event.
 const TEXT_BYTES_MAX: usize = 1024;
-/// A status line is not longer.
-const STATUS_BYTES_MAX: u64 = 4096;
+/// What servers see; they tell probes from users by it.
+const USER_AGENT: &str = "kube-probe/1.37";
 
 /// Where to ask.
 pub struct Target {
@@ -31,6 +33,8 @@ pub enum Answer {
     Good,
     /// It is not, and how.
     Bad(String),
+    /// Nobody can tell: the question could not be asked. It counts neither way.
+    Unknown(String),
 }
 
 /// Asks once.
@@ -39,17 +43,27 @@ pub async fn probe(target: &Target, container: &Container, probe: &Probe, timeou
         return command(target, exec.command.as_deref().unwrap_or_default(), timeout).await;
     }
     if let Some(get) = &probe.http_get {
-        return http(target, container, get, timeout).await;
+        return match http::status(target, container, get, timeout).await {
+            Ok(200..=399) => Answer::Good,
+            Ok(code) => Answer::Bad(format!("HTTP probe failed with statuscode: {code}")),
+            Err(error) => Answer::Bad(error),
+        };
+    }
+    if let Some(call) = &probe.grpc {
+        let Ok(port) = u16::try_from(call.port) else {
+            return Answer::Unknown(format!("invalid port number: {}", call.port));
+        };
+        return grpc::health(&target.pod_ip, port, call.service.as_deref().unwrap_or_default(), timeout).await;
     }
     if let Some(socket) = &probe.tcp_socket {
         let host = socket.host.as_deref().filter(|host| !host.is_empty()).unwrap_or(&target.pod_ip);
-        let Some(port) = port(&socket.port, container) else { return Answer::Bad(unknown_port(&socket.port)) };
+        let Some(port) = port(&socket.port, container) else { return Answer::Unknown(unknown_port(&socket.port)) };
         return match connect(host, port, timeout).await {
             Ok(_) => Answer::Good,
             Err(error) => Answer::Bad(error),
         };
     }
-    Answer::Bad("missing probe handler".to_owned())
+    Answer::Unknown("missing probe handler".to_owned())
 }
 
 /// Runs a command in the container.
@@ -65,60 +79,21 @@ pub async fn command(target: &Target, command: &[String], timeout: Duration) -> 
             let words = command.join(" ");
             Answer::Bad(format!("command timed out: {words:?} timed out after {}s", timeout.as_secs()))
         }
-        Err(error) => Answer::Bad(error.to_string()),
+        Err(error) => Answer::Unknown(error.to_string()),
     }
 }
 
-/// Sends a GET request; codes from 200 to 399 are good.
-pub async fn http(target: &Target, container: &Container, get: &HTTPGetAction, timeout: Duration) -> Answer {
-    let host = get.host.as_deref().filter(|host| !host.is_empty()).unwrap_or(&target.pod_ip);
-    let Some(port) = port(&get.port, container) else { return Answer::Bad(unknown_port(&get.port)) };
-    let path = get.path.as_deref().unwrap_or("/");
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let url = format!("http://{}:{port}{path}", bracketed(host));
-    let exchange = async {
-        let mut stream = connect(host, port, timeout).await?;
-        let mut request = format!("GET {path} HTTP/1.1\r\n");
-        let mut own = std::collections::BTreeSet::new();
-        for header in get.http_headers.iter().flatten() {
-            own.insert(header.name.to_ascii_lowercase());
-            request.push_str(&format!("{}: {}\r\n", header.name, header.value));
-        }
-        for (name, value) in [
-            ("Host", format!("{}:{port}", bracketed(host))),
-            ("User-Agent", "kube-probe/1.37".to_owned()),
-            ("Accept", "*/*".to_owned()),
-        ] {
-            if !own.contains(&name.to_ascii_lowercase()) {
-                request.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
-        request.push_str("Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
-        let mut head = Vec::new();
-        let mut limited = stream.take(STATUS_BYTES_MAX);
-        while !head.contains(&b'\n') {
-            if limited.read_buf(&mut head).await.map_err(|error| error.to_string())? == 0 {
-                break;
-            }
-        }
-        status_code(&head).ok_or_else(|| "malformed HTTP response".to_owned())
-    };
-    match tokio::time::timeout(timeout, exchange).await {
-        Ok(Ok(200..=399)) => Answer::Good,
-        Ok(Ok(code)) => Answer::Bad(format!("HTTP probe failed with statuscode: {code}")),
-        Ok(Err(error)) => Answer::Bad(format!("Get {url:?}: {error}")),
-        Err(_) => Answer::Bad(format!(
-            "Get {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        )),
-    }
-}
-
-fn status_code(head: &[u8]) -> Option<u16> {
-    let line = std::str::from_utf8(head.split(|byte| *byte == b'\r' || *byte == b'\n').next()?).ok()?;
-    let mut words = line.split(' ');
-    words.next().filter(|version| version.starts_with("HTTP/1."))?;
-    words.next()?.parse().ok()
+/// Sends a hook's GET request. Whatever the answer is, the hook has been heard.
+///
+/// # Errors
+/// The request could not be made.
+pub async fn request(
+    target: &Target,
+    container: &Container,
+    get: &HTTPGetAction,
+    timeout: Duration,
+) -> Result<(), String> {
+    http::status(target, container, get, timeout).await.map(drop)
 }
 
 async fn connect(host: &str, port: u16, timeout: Duration) -> Result<TcpStream, String> {
@@ -163,6 +138,7 @@ mod tests {
     use super::*;
     use node_cri::fake::{self, FakeRuntime};
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     fn target() -> Target {
@@ -206,5 +182,41 @@ mod tests {
             let url = format!("Get \"http://127.0.0.1:{port}/\": {refused}");
             assert_eq!(ask(json!({"httpGet": {"port": port}})).await, Answer::Bad(url));
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_named_when_it_is_asked_over_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(ask(json!({"httpGet": {"port": port, "scheme": "HTTPS"}})), serve);
+        let wanted = format!("Get \"https://127.0.0.1:{port}/\": http: server gave HTTP response to HTTPS client");
+        assert_eq!(answer, Answer::Bad(wanted));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_knows_is_good_enough() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = crate::server::tls::tests::acceptor();
+        let serve = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut request = vec![0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(ask(json!({"httpGet": {"port": port, "scheme": "HTTPS"}})), serve);
+        assert_eq!(answer, Answer::Good);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_the_container_does_not_name_counts_neither_way() {
+        let answer = ask(json!({"tcpSocket": {"port": "web"}})).await;
+        assert_eq!(answer, Answer::Unknown("couldn't find port: \"web\"".into()));
     }
 }

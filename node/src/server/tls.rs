@@ -63,3 +63,21 @@ pub fn is_administrator(connection: &ServerConnection) -> Result<bool, Nobody> {
     let groups = certificate.subject().iter_organization();
     Ok(groups.filter_map(|group| group.as_str().ok()).any(|group| group == ADMINISTRATORS))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// With a certificate that nobody else knows.
+    pub(crate) fn acceptor() -> TlsAcceptor {
+        let own = rcgen::generate_simple_self_signed(["node".to_owned()]).unwrap();
+        let pem = own.cert.pem().into_bytes();
+        let options = ServerOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            certificate_pem: pem.clone(),
+            key_pem: own.signing_key.serialize_pem().into_bytes(),
+            client_ca_pem: pem,
+        };
+        super::acceptor(&options).unwrap()
+    }
+}

@@ -1,0 +1,53 @@
+//! `kubectl logs` with its options.
+
+use crate::cluster::{Cluster, IMAGE};
+use anyhow::{Result, ensure};
+
+pub(crate) fn logs_are_shown_as_asked_for(cluster: &Cluster) -> Result<()> {
+    let folder = cluster.shared("logs")?;
+    cluster.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: talker}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: one
+    image: {IMAGE}
+    command: [/bin/sh, -c]
+    args: ["echo a; echo b; busybox sleep 3; echo c; until busybox test -f /shared/go; do busybox sleep 0.2; done; echo d; busybox sleep 0.5; echo e >&2"]
+    volumeMounts: [{{name: shared, mountPath: /shared}}]
+  - name: two
+    image: {IMAGE}
+    command: [/bin/sh, -c, "echo other; busybox sleep 3600"]
+  volumes: [{{name: shared, hostPath: {{path: {}}}}}]
+"#,
+        folder.display()
+    ))?;
+    cluster.until("kubectl logs talker -c one", "a\nb\nc\n")?;
+    ensure!(cluster.shell("kubectl logs talker -c one --tail=2")? == "b\nc\n", "--tail");
+    ensure!(cluster.shell("kubectl logs talker -c one --limit-bytes=3")? == "a\nb", "--limit-bytes");
+    cluster.until("kubectl logs talker -c two", "other\n")?;
+    let both = cluster.shell("kubectl logs talker --all-containers --prefix --tail=1 | sort")?;
+    ensure!(both == "[pod/talker/one] c\n[pod/talker/two] other\n", "{both}");
+    let ambiguous = cluster.shell("kubectl logs talker 2>&1")?;
+    ensure!(ambiguous.starts_with("Defaulted container \"one\" out of: one, two\n"), "{ambiguous}");
+    let times = cluster.shell("kubectl logs talker -c one --timestamps")?;
+    let times: Vec<(&str, &str)> = times.lines().filter_map(|line| line.split_once(' ')).collect();
+    ensure!(times.len() == 3 && times[2].1 == "c" && times[2].0.starts_with("20"), "{times:?}");
+    let since = cluster.shell(&format!("kubectl logs talker -c one --since-time={}", times[2].0))?;
+    ensure!(since == "c\n" || since == "a\nb\nc\n" && times[0].0[..19] == times[2].0[..19], "--since-time: {since}");
+    ensure!(cluster.shell("kubectl logs talker -c one --since=1h")? == "a\nb\nc\n", "--since");
+    let refused = cluster.shell("kubectl logs talker -c one --previous 2>&1; true")?;
+    let wanted = "Error from server (BadRequest): previous terminated container \"one\" in pod \"talker\" not found\n";
+    ensure!(refused == wanted, "{refused}");
+    // A follower gets what comes after its first line, and ends with the container.
+    let go = folder.join("go");
+    let follow = "kubectl logs talker -c one -f --tail=1 | while read line; do echo $line; touch";
+    let followed = cluster.shell(&format!("{follow} {}; done", go.display()))?;
+    ensure!(followed == "c\nd\ne\n", "-f: {followed:?}");
+    ensure!(cluster.shell("kubectl logs talker -c one --tail=2")? == "d\ne\n", "of an ended container");
+    cluster.shell("kubectl delete pod talker --now").map(drop)
+}
