@@ -103,6 +103,9 @@ struct Pods {
 struct Handle {
     pod: watch::Sender<Arc<Pod>>,
     wake: Arc<Notify>,
+    /// The pod is no more: the worker removes what is left. A handle that is just dropped, because the agent stops, says
+    /// nothing of the kind.
+    removed: CancellationToken,
 }
 
 impl Pods {
@@ -134,12 +137,17 @@ impl Pods {
             }
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
-                self.workers.retain(|uid, _| listed.contains(uid));
+                for (_, handle) in self.workers.extract_if(.., |uid, _| !listed.contains(uid)) {
+                    handle.removed.cancel();
+                }
                 self.remove_orphans(&listed).await;
             }
             watcher::Event::Apply(pod) => self.apply(pod),
-            // Dropping the handle ends the worker, which then removes what is left.
-            watcher::Event::Delete(pod) => drop(self.workers.remove(uid(&pod))),
+            watcher::Event::Delete(pod) => {
+                if let Some(handle) = self.workers.remove(uid(&pod)) {
+                    handle.removed.cancel();
+                }
+            }
         }
     }
 
@@ -151,13 +159,14 @@ impl Pods {
             _ => {
                 let (sender, receiver) = watch::channel(pod);
                 let wake = Arc::new(Notify::new());
-                let worker = Worker::new(Arc::clone(&self.shared), receiver, Arc::clone(&wake));
+                let removed = CancellationToken::new();
+                let worker = Worker::new(Arc::clone(&self.shared), receiver, Arc::clone(&wake), removed.clone());
                 let token = self.supervisor.token().clone();
                 self.supervisor.spawn(WORKER, async move {
                     worker.run(token).await;
                     Ok::<(), Infallible>(())
                 });
-                self.workers.insert(key, Handle { pod: sender, wake });
+                self.workers.insert(key, Handle { pod: sender, wake, removed });
             }
         }
     }

@@ -58,9 +58,5 @@ fn real_containers_run_as_their_pods_say_and_outlive_the_server() -> Result<()> 
         failures.collect()
     });
     ensure!(failures.is_empty(), "{}\n{}", failures.join("\n\n"), cluster.evidence());
-    survival::containers_outlive_the_server(&mut cluster).with_context(|| cluster_log(&cluster))
-}
-
-fn cluster_log(cluster: &Cluster) -> String {
-    format!("{}\nafter the server was ended", cluster.evidence())
+    survival::containers_outlive_the_server(&mut cluster).with_context(|| cluster.evidence())
 }

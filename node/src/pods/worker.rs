@@ -59,6 +59,7 @@ pub struct Worker {
     shared: Arc<Shared>,
     pod: watch::Receiver<Arc<Pod>>,
     wake: Arc<Notify>,
+    removed: CancellationToken,
     backoff: Backoff,
     health: Health,
     context: status::Context,
@@ -71,13 +72,17 @@ pub struct Worker {
     stopping: BTreeSet<String>,
     /// Containers that back off, as of the last look.
     backing_off: BTreeSet<String>,
-    /// The pod was taken from the API server while its containers were being stopped.
-    is_gone: bool,
 }
 
 impl Worker {
-    /// A worker for the pod in `pod`; `wake` is notified when the runtime reports a change of it.
-    pub fn new(shared: Arc<Shared>, pod: watch::Receiver<Arc<Pod>>, wake: Arc<Notify>) -> Self {
+    /// A worker for the pod in `pod`; `wake` is notified when the runtime reports a change of it, and `removed` is
+    /// cancelled when the API server knows it no more.
+    pub fn new(
+        shared: Arc<Shared>,
+        pod: watch::Receiver<Arc<Pod>>,
+        wake: Arc<Notify>,
+        removed: CancellationToken,
+    ) -> Self {
         let context = status::Context {
             host_ip: shared.options.node_ip.to_string(),
             runtime: shared.runtime_name.clone(),
@@ -87,6 +92,7 @@ impl Worker {
             shared,
             pod,
             wake,
+            removed,
             backoff: Backoff::default(),
             health: Health::default(),
             context,
@@ -96,18 +102,17 @@ impl Worker {
             pulls: images::Pulls::default(),
             stopping: BTreeSet::new(),
             backing_off: BTreeSet::new(),
-            is_gone: false,
         }
     }
 
     /// Runs until the pod is gone or the agent stops. A stopping agent leaves the pod running.
     pub async fn run(mut self, token: CancellationToken) {
-        loop {
+        while !token.is_cancelled() {
             let woken = Arc::clone(&self.wake);
             let woken = woken.notified();
             let pod = self.pod.borrow_and_update().clone();
             let outcome = self.step(&pod).await;
-            if self.is_gone {
+            if self.removed.is_cancelled() {
                 return self.clean_up(&pod).await;
             }
             let wait = match outcome {
@@ -126,10 +131,12 @@ impl Worker {
                 }
             };
             tokio::select! {
+                biased;
                 () = token.cancelled() => return,
+                () = self.removed.cancelled() => return self.clean_up(&pod).await,
                 () = woken => {}
                 () = later => {}
-                changed = self.pod.changed() => if changed.is_err() { return self.clean_up(&pod).await },
+                changed = self.pod.changed() => if changed.is_err() { return },
             }
         }
     }

@@ -32,14 +32,10 @@ impl Worker {
             .iter()
             .zip(first)
             .map(|((one, grace), is_first)| self.stop_one(pod, observed, one, *grace, is_first));
-        let is_gone = tokio::select! {
-            stopped = futures::future::try_join_all(stops) => {
-                stopped?;
-                return Ok(true);
-            }
-            is_gone = shortened(&mut changes, longest) => is_gone,
-        };
-        self.is_gone = is_gone;
+        tokio::select! {
+            stopped = futures::future::try_join_all(stops) => drop(stopped?),
+            () = shortened(&mut changes, longest) => {}
+        }
         Ok(true)
     }
 
@@ -152,15 +148,12 @@ impl Worker {
     }
 }
 
-/// Waits until the pod has less time than this to end; true when it was taken from the API server altogether.
-async fn shortened(changes: &mut watch::Receiver<Arc<Pod>>, longest: Duration) -> bool {
-    loop {
-        if changes.changed().await.is_err() {
-            return true;
-        }
+/// Waits until the pod has less time than this to end, was taken from the API server, or the agent stops.
+async fn shortened(changes: &mut watch::Receiver<Arc<Pod>>, longest: Duration) {
+    while changes.changed().await.is_ok() {
         let pod = changes.borrow_and_update();
         if pod.metadata.deletion_timestamp.is_some() && grace(&pod) < longest {
-            return false;
+            return;
         }
     }
 }

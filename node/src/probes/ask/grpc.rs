@@ -21,20 +21,20 @@ struct Request {
 /// `grpc.health.v1.HealthCheckResponse`.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 struct Response {
-    #[prost(enumeration = "Serving", tag = "1")]
+    #[prost(enumeration = "State", tag = "1")]
     status: i32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
-enum Serving {
+enum State {
     Unknown = 0,
     Serving = 1,
     NotServing = 2,
     ServiceUnknown = 3,
 }
 
-impl Serving {
+impl State {
     fn name(self) -> &'static str {
         match self {
             Self::Unknown => "UNKNOWN",
@@ -59,8 +59,8 @@ pub(super) async fn health(host: &str, port: u16, service: &str, timeout: Durati
         }
     };
     match tokio::time::timeout_at(deadline, check(channel, service)).await {
-        Ok(Ok(response)) => match Serving::try_from(response.status) {
-            Ok(Serving::Serving) => Answer::Good,
+        Ok(Ok(response)) => match State::try_from(response.status) {
+            Ok(State::Serving) => Answer::Good,
             Ok(other) => Answer::Bad(format!("service unhealthy (responded with {:?})", other.name())),
             Err(_) => Answer::Bad(format!("service unhealthy (responded with \"{}\")", response.status)),
         },
