@@ -18,7 +18,7 @@ use serde_json::Value;
 /// # Errors
 /// The refusal of the first plugin that objects.
 pub async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>, object: &mut Value) -> Result<(), Status> {
-    namespace_lifecycle::create(registry, kind, cx).await?;
+    namespace_lifecycle::create(registry, kind, cx, object).await?;
     match (kind.info.group, kind.info.resource) {
         ("", "pods") => {
             service_account::create(registry, kind, cx, object).await?;
@@ -49,5 +49,6 @@ pub fn update(kind: &Kind, _cx: &Cx<'_>, new: &mut Value, old: &Value) -> Result
 /// # Errors
 /// The refusal of the first plugin that objects.
 pub fn delete(kind: &Kind, name: &str) -> Result<(), Status> {
-    namespace_lifecycle::delete(kind, name)
+    namespace_lifecycle::delete(kind, name)?;
+    priority::delete_class(kind, name)
 }

@@ -89,6 +89,11 @@ impl Discovery {
         Self { legacy, aggregated }
     }
 
+    /// Whether there is a document at this path.
+    pub fn serves(&self, path: &str) -> bool {
+        self.legacy.contains_key(path)
+    }
+
     /// Answers a path of discovery.
     pub fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         let aggregated = self.aggregated.get(path).filter(|_| wants_aggregated(headers));

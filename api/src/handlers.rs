@@ -80,14 +80,18 @@ impl Handlers {
     /// Answers a request to a resource. It has been authenticated and authorized.
     pub async fn serve(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
         let info = &cx.info;
-        let Some(kind) = self.registry.kinds().find(info.group(), info.version(), info.resource()) else {
-            return page_not_found();
-        };
         let (head, body) = request.into_parts();
+        let Some(kind) = self.registry.kinds().find(info.group(), info.version(), info.resource()) else {
+            let known = self.registry.kinds().iter().any(|kind| kind.info.group == info.group());
+            return if known { refuse(&head, &Status::unknown_resource()) } else { page_not_found() };
+        };
         let call = Call { handlers: self, cx, head: &head, kind };
+        if let Some(text) = kind.strategy.deprecation() {
+            cx.warn(text.to_owned());
+        }
         match call.dispatch(body).await {
             Ok(response) => response,
-            Err(status) => call.refuse(&status),
+            Err(status) => refuse(&head, &status),
         }
     }
 }
@@ -103,7 +107,7 @@ impl Call<'_> {
         let (info, verbs) = (&self.cx.info, self.kind.info.verbs);
         let verb = info.verb();
         if !self.is_in_scope() || info.part_count() > 3 {
-            return Ok(page_not_found());
+            return Err(Status::unknown_resource());
         }
         if !info.subresource().is_empty() {
             return self.subresource(body).await;
@@ -114,32 +118,39 @@ impl Call<'_> {
             Verb::Update | Verb::Patch => on_collection,
             _ => false,
         };
+        if !self.kind.info.stored && !on_collection {
+            return Err(Status::unknown_resource());
+        }
         if !verbs.contains(&verb.as_str()) || misplaced {
-            return Ok(method_not_allowed());
+            return Err(Status::method_not_allowed());
         }
         match verb {
             Verb::Get => self.get().await,
             Verb::List => self.list().await,
             Verb::Watch => self.watch().await,
             Verb::Create if !self.kind.info.stored => self.review(body).await,
-            Verb::Create if self.kind.info.namespaced && info.namespace().is_empty() => Ok(method_not_allowed()),
+            Verb::Create if self.kind.info.namespaced && info.namespace().is_empty() => {
+                Err(Status::method_not_allowed())
+            }
             Verb::Create => self.create(body).await,
             Verb::Update => self.update(body).await,
             Verb::Patch => self.patch(body).await,
             Verb::Delete => self.delete(body).await,
             Verb::DeleteCollection if self.kind.info.namespaced && info.namespace().is_empty() => {
-                Ok(method_not_allowed())
+                Err(Status::method_not_allowed())
             }
             Verb::DeleteCollection => self.delete_collection(body).await,
-            _ => Ok(method_not_allowed()),
+            _ => Err(Status::method_not_allowed()),
         }
     }
 
     async fn subresource(&self, body: RequestBody) -> Result<Response<Body>, Status> {
         let info = &self.cx.info;
-        let Some(subresource) = self.kind.info.subresource(info.subresource()) else { return Ok(page_not_found()) };
+        let Some(subresource) = self.kind.info.subresource(info.subresource()) else {
+            return Err(Status::unknown_resource());
+        };
         if !subresource.verbs.contains(&info.verb().as_str()) {
-            return Ok(method_not_allowed());
+            return Err(Status::method_not_allowed());
         }
         match (subresource.name, info.verb()) {
             ("status" | "scale", Verb::Get) => self.get().await,
@@ -149,7 +160,7 @@ impl Call<'_> {
             ("finalize", Verb::Update) => self.finalize(body).await,
             ("binding", Verb::Create) => self.bind(body).await,
             ("token", Verb::Create) => self.token(body).await,
-            _ => Ok(method_not_allowed()),
+            _ => Err(Status::method_not_allowed()),
         }
     }
 
@@ -192,34 +203,32 @@ impl Call<'_> {
             dry_run,
         }
     }
-
-    fn refuse(&self, status: &Status) -> Response<Body> {
-        let mut response = respond::status(status);
-        let json = status.to_json();
-        let pretty = pretty::wanted(self.query(), &self.head.headers);
-        let body = match negotiate::error_encoding(&self.head.headers) {
-            negotiate::Encoding::Yaml => match api_machinery::codec::json_to_yaml(&json) {
-                Ok(yaml) => {
-                    let yaml_type = HeaderValue::from_static("application/yaml");
-                    response.headers_mut().insert(::http::header::CONTENT_TYPE, yaml_type);
-                    yaml
-                }
-                Err(_) => json,
-            },
-            _ if pretty => pretty::indent(&json),
-            _ => [&json[..], b"\n"].concat().into(),
-        };
-        *response.body_mut() = Body::full(body);
-        response
-    }
 }
 
+/// A refusal in the form the client asked for.
+pub(crate) fn refuse(head: &Parts, status: &Status) -> Response<Body> {
+    let mut response = respond::status(status);
+    let json = status.to_json();
+    let pretty = pretty::wanted(Query::of(&head.uri), &head.headers);
+    let body = match negotiate::error_encoding(&head.headers) {
+        negotiate::Encoding::Yaml => match api_machinery::codec::json_to_yaml(&json) {
+            Ok(yaml) => {
+                let yaml_type = HeaderValue::from_static("application/yaml");
+                response.headers_mut().insert(::http::header::CONTENT_TYPE, yaml_type);
+                yaml
+            }
+            Err(_) => json,
+        },
+        _ if pretty => pretty::indent(&json),
+        _ => [&json[..], b"\n"].concat().into(),
+    };
+    *response.body_mut() = Body::full(body);
+    response
+}
+
+/// What a path says whose group nobody serves.
 fn page_not_found() -> Response<Body> {
     respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
-}
-
-fn method_not_allowed() -> Response<Body> {
-    respond::text(StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed")
 }
 
 #[cfg(test)]

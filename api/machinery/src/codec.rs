@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use serde_json::Value;
 
-pub use splice::{encode_with_splice_point, splice, splice_into};
+pub use splice::{encode_with_splice_point, splice, splice_into, splice_item_into};
 
 /// Deepest nesting of lists and maps. A deeper body is refused; the deepest built-in kind needs about 30.
 pub const NESTING_DEPTH_MAX: usize = 120;

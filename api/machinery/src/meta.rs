@@ -11,8 +11,8 @@ pub use access::{
     set_resource_version, uid,
 };
 pub use validate::{
-    ANNOTATIONS_BYTES_MAX, FIELD_IS_IMMUTABLE, validate, validate_annotations, validate_immutable_field,
-    validate_labels, validate_nonnegative, validate_update,
+    ANNOTATIONS_BYTES_MAX, FIELD_IS_IMMUTABLE, validate, validate_annotations, validate_finalizer_names,
+    validate_immutable_field, validate_labels, validate_nonnegative, validate_update,
 };
 
 /// Finalizer of a delete that lets dependents live.

@@ -16,8 +16,8 @@ pub use dns::{
 pub use generate::{generate, safe_character, suffix};
 pub use other::{
     empty_error, inclusive_range_error, is_config_map_key, is_env_var_name, is_http_header_name, is_in_range,
-    is_path_segment_name, is_percent, is_port_name, is_port_number, is_relaxed_env_var_name, max_length_error,
-    name_is_path_segment,
+    is_path_segment_name, is_percent, is_port_name, is_port_number, is_relaxed_env_var_name, max_bytes_error,
+    max_length_error, name_is_path_segment,
 };
 pub use qualified::{is_label_value, is_qualified_name};
 

@@ -117,7 +117,18 @@ impl Patch {
                 let Some(definition) = definition else {
                     return Err(Status::unsupported_media_type(&PatchType::MEDIA_TYPES[..2]));
                 };
-                strategic::merge(original.clone(), patch.clone(), definition).map_err(Status::from)
+                let mut patched =
+                    strategic::merge(original.clone(), patch.clone(), definition).map_err(Status::from)?;
+                // Upstream merges into a typed object, which cannot become another kind.
+                if let (Some(patched), Some(original)) = (patched.as_object_mut(), original.as_object()) {
+                    for name in ["kind", "apiVersion"] {
+                        match original.get(name) {
+                            Some(value) => patched.insert(name.into(), value.clone()),
+                            None => patched.remove(name),
+                        };
+                    }
+                }
+                Ok(patched)
             }
         }
     }

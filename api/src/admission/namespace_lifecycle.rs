@@ -3,13 +3,15 @@
 
 use crate::registry::{Cx, Kind, Registry};
 use api_machinery::gvk::GroupResource;
+use api_machinery::meta;
 use api_machinery::status::{Cause, Status};
 use api_storage::{ReadRevision, StorageError};
+use serde_json::Value;
 
 const IMMORTAL: &[&str] = &["default", "kube-system", "kube-public"];
 const NAMESPACES: GroupResource<'static> = GroupResource { group: "", resource: "namespaces" };
 
-pub(super) async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>) -> Result<(), Status> {
+pub(super) async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>, object: &Value) -> Result<(), Status> {
     if !kind.info.namespaced || !kind.info.stored || cx.namespace.is_empty() {
         return Ok(());
     }
@@ -30,7 +32,8 @@ pub(super) async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>) -> Res
         message: format!("namespace {} is being terminated", cx.namespace),
         field: "metadata.namespace".to_owned(),
     };
-    Err(Status::forbidden(kind.resource(), "", why).with_cause(cause))
+    let name = if meta::generate_name(object).is_empty() { meta::name(object) } else { "" };
+    Err(Status::forbidden(kind.resource(), name, why).with_cause(cause))
 }
 
 pub(super) fn delete(kind: &Kind, name: &str) -> Result<(), Status> {

@@ -15,6 +15,16 @@ struct Class {
     preemption: String,
 }
 
+/// The classes of the system's own pods stay.
+pub(super) fn delete_class(kind: &Kind, name: &str) -> Result<(), Status> {
+    const SYSTEM: &[&str] = &["system-cluster-critical", "system-node-critical"];
+    if (kind.info.group, kind.info.resource) == ("scheduling.k8s.io", "priorityclasses") && SYSTEM.contains(&name) {
+        let why = "this is a system priority class and cannot be deleted";
+        return Err(Status::forbidden(kind.resource(), name, why));
+    }
+    Ok(())
+}
+
 pub(super) async fn create_pod(registry: &Registry, kind: &Kind, pod: &mut Value) -> Result<(), Status> {
     let Some(classes) = registry.kinds().stored("scheduling.k8s.io", "priorityclasses") else { return Ok(()) };
     let name = value::str_or_empty(pod, &["spec", "priorityClassName"]).to_owned();

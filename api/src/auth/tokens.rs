@@ -94,7 +94,7 @@ pub enum TokenError {
     #[error("invalid bearer token: {0}")]
     Invalid(String),
     /// For somebody else.
-    #[error("token audiences {actual:?} is invalid for the target audiences {wanted:?}")]
+    #[error("token audiences [{}] is invalid for the target audiences [{}]", spaced(actual), spaced(wanted))]
     Audience {
         /// What the token is for.
         actual: Vec<String>,
@@ -107,6 +107,11 @@ pub enum TokenError {
     /// The objects cannot be looked up now.
     #[error("looking up what a token is bound to: {0}")]
     Unavailable(String),
+}
+
+/// Quoted and with spaces between, as Go writes a list.
+fn spaced(texts: &[String]) -> String {
+    texts.iter().map(|text| api_machinery::gotext::quote(text).to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// What tokens may be bound to.

@@ -7,6 +7,7 @@ use crate::auth::UserInfo;
 use crate::auth::authz::{Attributes, Authorizer};
 use crate::auth::user::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED};
 use ::http::header::{HeaderMap, HeaderName};
+use api_machinery::gotext::quote;
 use api_machinery::status::Status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,9 +77,34 @@ impl Wanted {
             return Err(Status::bad_request("too many impersonation headers"));
         }
         if wanted.name.is_empty() && others {
-            return Err(Status::internal_error(format!("requested {:?} without impersonating a user", wanted.groups)));
+            return Err(Status::bad_request(wanted.without_name()));
         }
         Ok(wanted)
+    }
+
+    /// The refusal of everything but a name, in Go's notation of what was asked for.
+    fn without_name(&self) -> String {
+        let list = |values: &[String]| match values {
+            [] => "[]string(nil)".to_owned(),
+            values => {
+                let quoted: Vec<String> = values.iter().map(|value| quote(value)).collect();
+                format!("[]string{{{}}}", quoted.join(", "))
+            }
+        };
+        let extra = match self.extra.is_empty() {
+            true => "map[string][]string(nil)".to_owned(),
+            false => {
+                let pairs: Vec<String> =
+                    self.extra.iter().map(|(key, values)| format!("{}:{}", quote(key), list(values))).collect();
+                format!("map[string][]string{{{}}}", pairs.join(", "))
+            }
+        };
+        format!(
+            "requested &user.DefaultInfo{{Name:\"\", UID:{}, Groups:{}, Extra:{extra}}} without impersonating a user \
+             name",
+            quote(&self.uid),
+            list(&self.groups)
+        )
     }
 
     /// The namespace and name of a service account.
@@ -180,6 +206,19 @@ mod tests {
         let extra = ask(op(), &[("impersonate-user", "jane"), ("impersonate-extra-scopes", "view")]).expect("granted");
         assert_eq!(extra.extra["scopes"], ["view"]);
         assert_eq!(ask(op(), &[]).expect("nothing asked").name, "op");
+    }
+
+    #[test]
+    fn parts_without_a_name_are_a_bad_request_in_gos_notation() {
+        for (sent, want) in [
+            (("impersonate-group", "dev"), r#"UID:"", Groups:[]string{"dev"}, Extra:map[string][]string(nil)"#),
+            (("impersonate-uid", "u"), r#"UID:"u", Groups:[]string(nil), Extra:map[string][]string(nil)"#),
+        ] {
+            let status = ask(op(), &[sent]).expect_err(want);
+            let message =
+                format!(r#"requested &user.DefaultInfo{{Name:"", {want}}} without impersonating a user name"#);
+            assert_eq!((status.code, status.message), (400, message));
+        }
     }
 
     // proves: SE-09

@@ -61,7 +61,9 @@ impl Call<'_> {
     pub(super) fn check_name(&self, object: &Value) -> Result<(), Status> {
         let (own, name) = (meta::name(object), self.name());
         if own.is_empty() {
-            return Err(Status::bad_request("name must be provided"));
+            return Err(Status::bad_request(format!(
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            )));
         }
         if own != name {
             return Err(Status::bad_request(format!(

@@ -24,8 +24,7 @@ impl Call<'_> {
     pub(super) async fn bind(&self, body: RequestBody) -> Result<Response<Body>, Status> {
         let options = WriteOptions::parse(self.query(), "CreateOptions")?;
         let binding = self.object_body(body, options.field_validation).await?;
-        let own = meta::name(&binding);
-        if !own.is_empty() && own != self.name() {
+        if meta::name(&binding) != self.name() {
             return Err(Status::bad_request("name in URL does not match name in Binding object"));
         }
         self.registry().bind(self.kind, &self.registry_cx(options.dry_run), self.name(), &binding).await?;

@@ -25,6 +25,7 @@ impl Call<'_> {
     fn list_options(&self) -> Result<ListOptions, Status> {
         let query = self.query();
         validate_list(query)?;
+        query.number("timeoutSeconds")?;
         let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
         let revision = parse_revision(&query.text("resourceVersion"))?;
         let continue_token = query.get("continue").filter(|token| !token.is_empty()).map(std::borrow::Cow::into_owned);
@@ -103,7 +104,7 @@ pub(super) fn validate_list(query: Query<'_>) -> Result<(), Status> {
             errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
         }
         if !matches!(&*revision_match, EXACT | NOT_OLDER_THAN) {
-            errors.push(Error::not_supported(&path, &*revision_match, &["", EXACT, NOT_OLDER_THAN]));
+            errors.push(Error::not_supported(&path, &*revision_match, &[EXACT, NOT_OLDER_THAN, ""]));
         }
         if revision_match == EXACT && revision == "0" {
             let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
@@ -168,7 +169,7 @@ mod tests {
             ),
             (
                 "resourceVersionMatch=Newest&resourceVersion=5",
-                "resourceVersionMatch: Unsupported value: \"Newest\": supported values: \"\", \"Exact\", \"NotOlderThan\"",
+                "resourceVersionMatch: Unsupported value: \"Newest\": supported values: \"Exact\", \"NotOlderThan\", \"\"",
             ),
             ("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
         ];

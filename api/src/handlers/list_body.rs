@@ -35,7 +35,7 @@ pub(super) fn whole(kind: &Kind, page: &ListPage) -> BytesMut {
         if at > 0 {
             out.put_u8(b',');
         }
-        item.write_json(&mut out);
+        item.write_json_item(&mut out);
     }
     list::write_tail(&mut out);
     out
@@ -81,7 +81,7 @@ impl http_body::Body for Frames {
             if !std::mem::take(&mut this.first) {
                 this.out.put_u8(b',');
             }
-            item.write_json(&mut this.out);
+            item.write_json_item(&mut this.out);
         }
         Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))))
     }

@@ -6,6 +6,8 @@ use crate::http::{Body, RequestBody};
 use crate::registry::Part;
 use crate::registry::options::WriteOptions;
 use ::http::Response;
+use api_machinery::field::{Error, Path};
+use api_machinery::meta;
 use api_machinery::patch::{Patch, PatchType};
 use api_machinery::status::Status;
 
@@ -21,6 +23,7 @@ impl Call<'_> {
         let apply = |current: &serde_json::Value| {
             let patched = patch.apply(current, &expected, validation)?;
             patched.warnings.into_iter().for_each(|text| self.cx.warn(text));
+            self.check_patched(&patched.object, current)?;
             Ok(patched.object)
         };
         let (registry, kind, name) = (self.registry(), self.kind, self.name());
@@ -30,5 +33,17 @@ impl Call<'_> {
             _ => registry.update(kind, &cx, name, Part::Main, apply).await?,
         };
         self.written(&written)
+    }
+
+    /// A patch leaves the object what it is: its name is that of the path, its uid that of the stored object.
+    fn check_patched(&self, patched: &serde_json::Value, current: &serde_json::Value) -> Result<(), Status> {
+        self.check_name(patched)?;
+        let uid = meta::uid(patched);
+        if uid.is_empty() || uid == meta::uid(current) {
+            return Ok(());
+        }
+        let path = Path::of(&["metadata", "uid"]);
+        let errors = Error::invalid(&path, uid, meta::FIELD_IS_IMMUTABLE).into();
+        Err(self.kind.invalid(self.name(), &errors))
     }
 }

@@ -2,6 +2,7 @@
 
 mod deletes;
 mod logs;
+mod parity;
 mod patches;
 mod reads;
 mod services;

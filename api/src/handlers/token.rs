@@ -31,17 +31,10 @@ impl Call<'_> {
         let options = WriteOptions::parse(self.query(), "CreateOptions")?;
         let mut request = self.object_body(body, options.field_validation).await?;
         let (name, namespace) = (self.name(), self.namespace());
-        for (own, wanted, what) in
-            [(meta::name(&request), name, "name"), (meta::namespace(&request), namespace, "namespace")]
-        {
-            if !own.is_empty() && own != wanted {
-                let why = format!("the {what} of the provided object does not match the {what} sent on the request");
-                return Err(Status::bad_request(why));
-            }
-        }
+        check_place(&request, name, namespace)?;
         let account = self.look_up("serviceaccounts", name).await?;
         let seconds = value::i64_at(&request, &["spec", "expirationSeconds"]).unwrap_or(SECONDS_DEFAULT);
-        check_seconds(seconds, name)?;
+        check_seconds(seconds)?;
         let mut bound = Kubernetes {
             namespace: namespace.to_owned(),
             serviceaccount: Ref { name: name.to_owned(), uid: account.uid().to_owned() },
@@ -62,6 +55,7 @@ impl Call<'_> {
         let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(Status::internal_error)?;
         value::set(&mut request, &["metadata", "name"], name);
         value::set(&mut request, &["metadata", "namespace"], namespace);
+        value::set(&mut request, &["metadata", "uid"], uuid::Uuid::new_v4().to_string());
         value::set(&mut request, &["metadata", "creationTimestamp"], format_seconds(now));
         value::set(&mut request, &["spec", "audiences"], audiences.clone());
         value::set(&mut request, &["spec", "expirationSeconds"], seconds);
@@ -128,7 +122,21 @@ impl Call<'_> {
     }
 }
 
-fn check_seconds(seconds: i64, name: &str) -> Result<(), Status> {
+/// A request that names an account names that of the path.
+fn check_place(request: &Value, name: &str, namespace: &str) -> Result<(), Status> {
+    let (own_name, own_namespace) = (meta::name(request), meta::namespace(request));
+    if !own_namespace.is_empty() && own_namespace != namespace {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(why));
+    }
+    if own_name.is_empty() || own_name == name {
+        return Ok(());
+    }
+    let why = "must match the service account name if specified";
+    Err(Status::invalid(KIND, name, &Error::invalid(&Path::of(&["metadata", "name"]), own_name, why).into()))
+}
+
+fn check_seconds(seconds: i64) -> Result<(), Status> {
     let path = Path::of(&["spec", "expirationSeconds"]);
     let mut errors = ErrorList::new();
     if seconds < SECONDS_MIN {
@@ -137,5 +145,5 @@ fn check_seconds(seconds: i64, name: &str) -> Result<(), Status> {
     if seconds > SECONDS_MAX {
         errors.push(Error::invalid(&path, seconds, "may not specify a duration larger than 2^32 seconds"));
     }
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid(KIND, name, &errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid(KIND, "", &errors)) }
 }

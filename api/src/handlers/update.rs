@@ -6,7 +6,10 @@ use crate::http::{Body, RequestBody};
 use crate::registry::Part;
 use crate::registry::options::WriteOptions;
 use ::http::Response;
+use api_machinery::field::Path;
+use api_machinery::meta;
 use api_machinery::status::{Status, reason};
+use api_machinery::value;
 
 impl Call<'_> {
     pub(super) async fn update(&self, body: RequestBody) -> Result<Response<Body>, Status> {
@@ -45,6 +48,11 @@ impl Call<'_> {
         let options = WriteOptions::parse(self.query(), "UpdateOptions")?;
         let wanted = self.object_body(body, options.field_validation).await?;
         self.check_name(&wanted)?;
+        let finalizers = value::items_at(&wanted, &["spec", "finalizers"]).iter().filter_map(|name| name.as_str());
+        let errors = meta::validate_finalizer_names(finalizers, &Path::of(&["spec", "finalizers"]));
+        if !errors.is_empty() {
+            return Err(self.kind.invalid(self.name(), &errors));
+        }
         let cx = self.registry_cx(options.dry_run);
         self.written(&self.registry().finalize(self.kind, &cx, self.name(), &wanted).await?)
     }

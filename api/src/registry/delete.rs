@@ -1,7 +1,7 @@
 //! Deletion: preconditions, grace, finalizers, propagation; then storage decides and deletes in one transaction.
 //!
 //! The rules are those of upstream's `rest.BeforeDelete` and of its generic store: a deletion that has to wait marks the
-//! object once, a repeated one may only shorten the grace period, and only the first one chooses the propagation.
+//! object once; a repeated one may shorten the grace period or choose another propagation.
 
 use super::kind::Kind;
 use super::metadata;
@@ -168,19 +168,32 @@ fn decide(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) 
     Decision::Mark(object)
 }
 
-/// A deletion of what is being deleted: it may shorten the grace period, and finish what nothing holds any more.
+/// A deletion of what is being deleted: it may shorten the grace period, choose another propagation, and finish what
+/// nothing holds any more.
 fn repeat(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) -> Decision {
-    let held = meta::finalizers(&object).next().is_some() || kind.strategy.held(&object);
+    let finalizers = finalizers_for(options, &object);
+    let rechosen = !finalizers.iter().map(String::as_str).eq(meta::finalizers(&object));
+    let held = !finalizers.is_empty() || kind.strategy.held(&object);
     let left = meta::deletion_grace_period_seconds(&object).unwrap_or(0).max(0);
     let wanted = match kind.strategy.grace(&object, options.grace_period_seconds) {
         Grace::None => 0,
         Grace::Seconds(_) => options.grace_period_seconds.unwrap_or(left),
     };
     if left == 0 || wanted >= left {
-        return if left == 0 && !held { Decision::Delete } else { Decision::AlreadyPending };
+        if left == 0 && !held {
+            return Decision::Delete;
+        }
+        if rechosen {
+            meta::set_finalizers(&mut object, finalizers);
+            return Decision::Mark(object);
+        }
+        return Decision::AlreadyPending;
     }
     if wanted == 0 && !held {
         return Decision::Delete;
+    }
+    if rechosen {
+        meta::set_finalizers(&mut object, finalizers);
     }
     let generation = meta::generation(&object);
     let shortened = shorten(&object, left - wanted);

@@ -58,7 +58,6 @@ impl Kind {
         match self.info.name_rule {
             NameRule::Subdomain => names::name_is_dns_subdomain,
             NameRule::Label => names::name_is_dns_label,
-            NameRule::Label1035 => names::name_is_dns1035_label,
             NameRule::PathSegment => names::name_is_path_segment,
         }
     }

@@ -2,7 +2,6 @@
 
 use api_machinery::meta;
 use api_machinery::time::format_seconds;
-use api_machinery::value;
 use jiff::Timestamp;
 use rand::Rng;
 use serde_json::{Map, Value};
@@ -39,7 +38,7 @@ pub fn fill_for_create(object: &mut Value, now: Timestamp) {
 }
 
 /// Keeps what an update cannot change. A field that the client left out is taken from the stored object; one that it
-/// changed is left for validation to refuse, except for the times, which upstream restores silently.
+/// changed is left for validation to refuse, except for the times that are set, which upstream restores silently.
 pub fn keep_for_update(new: &mut Value, old: &Value) {
     let none = Map::new();
     let old = meta::metadata(old).unwrap_or(&none);
@@ -51,9 +50,6 @@ pub fn keep_for_update(new: &mut Value, old: &Value) {
     }
     if old.contains_key("deletionTimestamp") {
         restore(fields, old, "deletionTimestamp");
-    } else {
-        fields.remove("deletionTimestamp");
-        fields.remove("deletionGracePeriodSeconds");
     }
     for name in ["uid", "namespace", "deletionGracePeriodSeconds"] {
         if fields.get(name).is_none_or(|value| value.is_null() || value == "") {
@@ -84,19 +80,15 @@ pub fn mark_deleting(object: &mut Value, now: Timestamp, grace_seconds: i64) {
 /// Removes empty strings, lists and maps of `metadata`, which Go's encoder leaves out.
 pub fn drop_empty_metadata(object: &mut Value) {
     let fields = meta::metadata_mut(object);
-    fields.retain(|_, field| match field {
+    fields.retain(|name, field| match field {
+        // A grace period of nothing is a statement; Go keeps it because the field is a pointer.
+        _ if name == "deletionGracePeriodSeconds" => !field.is_null(),
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(map) => !map.is_empty(),
         Value::Number(number) => number.as_i64() != Some(0),
         _ => true,
     });
-    // A grace period of nothing is a statement; Go keeps it because the field is a pointer.
-    if value::get(object, &["metadata", "deletionTimestamp"]).is_some()
-        && value::get(object, &["metadata", "deletionGracePeriodSeconds"]).is_none()
-    {
-        value::set(object, &["metadata", "deletionGracePeriodSeconds"], 0);
-    }
 }
 
 #[cfg(test)]
@@ -140,7 +132,7 @@ mod tests {
         assert_eq!(new, old);
         let mut new = json!({"metadata": {"name": "a", "deletionTimestamp": "now"}});
         keep_for_update(&mut new, &json!({"metadata": {"name": "a"}}));
-        assert_eq!(new, json!({"metadata": {"name": "a"}}));
+        assert_eq!(new, json!({"metadata": {"name": "a", "deletionTimestamp": "now"}}), "for validation to refuse");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl WriteOptions {
         }
         for (at, character) in manager.chars().enumerate() {
             if character.is_control() {
-                let detail = format!("invalid character {character:?} (at position {at})");
+                let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(character));
                 errors.push(Error::invalid(&path, &*manager, detail));
             }
         }
@@ -46,6 +46,9 @@ impl WriteOptions {
             errors.push(error);
             FieldValidation::default()
         });
+        if kind == "PatchOptions" && query.get("force").is_some() {
+            errors.push(Error::forbidden(&Path::root("force"), "may not be specified for non-apply patch"));
+        }
         check(kind, &errors)?;
         Ok(Self { dry_run, field_validation })
     }
@@ -132,7 +135,7 @@ impl DeleteOptions {
             Some("Background") => Some(Propagation::Background),
             Some("Foreground") => Some(Propagation::Foreground),
             Some(other) => {
-                errors.push(Error::not_supported(&path, other, &["Background", "Foreground", "Orphan", "nil"]));
+                errors.push(Error::not_supported(&path, other, &["Foreground", "Background", "Orphan", "nil"]));
                 None
             }
         };
@@ -145,10 +148,8 @@ impl DeleteOptions {
 }
 
 fn dry_run(values: &[String], errors: &mut ErrorList) -> bool {
-    for value in values {
-        if value != "All" {
-            errors.push(Error::not_supported(&Path::root("dryRun"), value.as_str(), &["All"]));
-        }
+    if values.iter().any(|value| value != "All") {
+        errors.push(Error::not_supported(&Path::root("dryRun"), serde_json::json!(values), &["All"]));
     }
     !values.is_empty()
 }
@@ -172,7 +173,7 @@ mod tests {
         assert_eq!(status.code, 422);
         assert_eq!(
             status.message,
-            r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All""#
+            r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All""#
         );
     }
 

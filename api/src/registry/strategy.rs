@@ -102,10 +102,8 @@ impl Subresource {
 pub enum NameRule {
     /// DNS-1123 subdomain: most kinds.
     Subdomain,
-    /// DNS-1123 label: namespaces.
+    /// DNS-1123 label: namespaces, and since 1.36 services.
     Label,
-    /// DNS-1035 label: services.
-    Label1035,
     /// Any path segment: RBAC kinds.
     PathSegment,
 }
@@ -203,6 +201,11 @@ pub trait Strategy: Send + Sync {
     /// Texts for Warning headers. `old` is absent at creation.
     fn warnings(&self, _object: &Value, _old: Option<&Value>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The text that warns every client of a kind that is on its way out.
+    fn deprecation(&self) -> Option<&'static str> {
+        None
     }
 
     /// Last normalisation after validation.

@@ -244,8 +244,7 @@ fn check_revision(kind: &Kind, name: &str, new: &mut Value, old: &Value) -> Resu
     } else if revision != meta::resource_version(old) {
         if !revision.bytes().all(|byte| byte.is_ascii_digit()) {
             let why = format!("strconv.ParseUint: parsing {}: invalid syntax", api_machinery::gotext::quote(revision));
-            let errors = Error::invalid(&path, revision, why).into();
-            return Err(kind.invalid(name, &errors));
+            return Err(Status::failure(500, "", why));
         }
         return Err(Status::conflict_modified(kind.resource(), name));
     }

@@ -10,7 +10,7 @@ use crate::filters::authenticate::Authenticator;
 use crate::filters::in_flight::{self, InFlight, RequestGuard};
 use crate::filters::request_info::{RequestInfo, Verb};
 use crate::filters::{audit_id, authorize, compress, contain, deadline, impersonate, warnings};
-use crate::handlers::Handlers;
+use crate::handlers::{self, Handlers};
 use crate::health::Health;
 use crate::http::connection::Service;
 use crate::http::{Body, Peer, RequestBody, RequestContext, respond};
@@ -19,7 +19,9 @@ use crate::openapi::OpenApi;
 use crate::registry::Registry;
 use crate::server::checks::Shutdown;
 use crate::version;
-use ::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use ::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version};
 use api_machinery::status::Status;
@@ -154,7 +156,11 @@ impl App {
 
     async fn authorized(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
         let outcome = match authorize::check(&self.authorizer, &cx.user, &cx.info) {
-            Err(status) => Err(status),
+            Err(status) => {
+                let mut response = handlers::refuse(&request.into_parts().0, &status);
+                response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                Ok(response)
+            }
             Ok(()) if cx.info.is_resource() => Ok(self.handlers.serve(cx, request).await),
             Ok(()) => {
                 let (head, _) = request.into_parts();
@@ -168,8 +174,10 @@ impl App {
 
     /// Whatever is no resource.
     async fn document(&self, info: &RequestInfo, head: &Parts) -> Result<Response<Body>, Status> {
+        let documents = |path: &str| path == "/version" || path.starts_with("/api") && self.discovery.serves(path);
         if !matches!(info.verb(), Verb::Get | Verb::Head) {
-            return Ok(not_found());
+            let known = documents(info.path().trim_end_matches('/'));
+            return if known { Err(Status::method_not_allowed()) } else { Ok(not_found()) };
         }
         let (path, headers) = (info.path().trim_end_matches('/'), &head.headers);
         let query = head.uri.query().unwrap_or("");

@@ -149,6 +149,13 @@ impl Stored {
         codec::splice_into(&self.envelope[start..], self.layout.splice() - start, self.resource_version, out);
     }
 
+    /// Appends the JSON as an item of a list, which says kind and version once for all its items. Copies, never parses.
+    pub fn write_json_item(&self, out: &mut BytesMut) {
+        out.reserve(self.json_bytes_max());
+        let start = self.layout.json_start();
+        codec::splice_item_into(&self.envelope[start..], self.layout.splice() - start, self.resource_version, out);
+    }
+
     /// The JSON with the resourceVersion in place, in a buffer of its own. Not kept: most objects are read rarely, and
     /// one copy costs less than holding every object twice.
     pub fn to_json(&self) -> Bytes {

@@ -23,7 +23,7 @@ pub fn encode_with_splice_point(object: &Value) -> (Bytes, usize) {
         }
     }
     out.push(separator);
-    out.extend_from_slice(b"\"metadata\":{");
+    out.extend_from_slice(METADATA);
     let point = out.len();
     let metadata = fields.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     let mut first = true;
@@ -53,6 +53,16 @@ pub fn splice_into(object: &[u8], point: usize, resource_version: i64, out: &mut
     out.put_slice(itoa::Buffer::new().format(resource_version).as_bytes());
     out.put_slice(if tail.first() == Some(&b'}') { b"\"" } else { b"\"," });
     out.put_slice(tail);
+}
+
+/// What stands right before the splice point.
+const METADATA: &[u8] = b"\"metadata\":{";
+
+/// Appends the object with its resource version but without `kind` and `apiVersion`, which are all that stands before
+/// `metadata`: the form of an object in a list of its kind.
+pub fn splice_item_into(object: &[u8], point: usize, resource_version: i64, out: &mut impl BufMut) {
+    out.put_u8(b'{');
+    splice_into(&object[point - METADATA.len()..], METADATA.len(), resource_version, out);
 }
 
 /// The object with its resource version, as new bytes.

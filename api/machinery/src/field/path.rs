@@ -65,6 +65,7 @@ impl fmt::Display for Path {
         }
         match &self.0.segment {
             Segment::Name(name) if self.0.parent.is_some() => write!(f, ".{name}"),
+            Segment::Name(name) if name.is_empty() => f.write_str("[]"),
             Segment::Name(name) => f.write_str(name),
             Segment::Index(index) => write!(f, "[{index}]"),
             Segment::Key(key) => write!(f, "[{key}]"),
@@ -82,5 +83,6 @@ mod tests {
         assert_eq!(path.to_string(), "spec.containers[2].resources[cpu].x");
         assert_eq!(Path::of(&["metadata", "labels"]).to_string(), "metadata.labels");
         assert_eq!(Path::of(&["spec"]).to_string(), "spec");
+        assert_eq!(Path::root("").to_string(), "[]", "the whole object");
     }
 }

@@ -48,6 +48,20 @@ pub fn validate(object: &Value, namespaced: bool, check_name: NameCheck, path: &
     }
     errors.append(validate_nonnegative(access::generation(object), &path.child("generation")));
     errors.append(common(object, path));
+    errors.append(validate_finalizer_names(access::finalizers(object), &path.child("finalizers")));
+    errors
+}
+
+/// Refuses finalizers that are neither Kubernetes' own nor those of somebody's domain.
+pub fn validate_finalizer_names<'a>(finalizers: impl Iterator<Item = &'a str>, path: &Path) -> ErrorList {
+    const OWN: &[&str] = &["kubernetes", FINALIZER_ORPHAN, FINALIZER_FOREGROUND];
+    let mut errors = ErrorList::new();
+    for (at, name) in finalizers.enumerate() {
+        if !name.contains('/') && !OWN.contains(&name) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(Error::invalid(&path.index(at), name, detail));
+        }
+    }
     errors
 }
 

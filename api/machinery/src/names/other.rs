@@ -5,8 +5,13 @@ use super::{Complaints, regex_error};
 const CONFIG_MAP_KEY_BYTES_MAX: usize = 253;
 const PORT_NAME_BYTES_MAX: usize = 15;
 
-/// The complaint about a string that is too long.
+/// The complaint about a name, or a key of data, that is too long. Upstream counts bytes and says characters.
 pub fn max_length_error(bytes_max: usize) -> String {
+    format!("must be no more than {bytes_max} characters")
+}
+
+/// The complaint about a label, or the name part of its key, that is too long.
+pub fn max_bytes_error(bytes_max: usize) -> String {
     format!("must be no more than {bytes_max} bytes")
 }
 

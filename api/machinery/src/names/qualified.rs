@@ -1,6 +1,6 @@
 //! Label keys and values.
 
-use super::{Complaints, empty_error, is_dns1123_subdomain, max_length_error, regex_error};
+use super::{Complaints, empty_error, is_dns1123_subdomain, max_bytes_error, regex_error};
 
 const NAME_BYTES_MAX: usize = 63;
 const NAME_REGEX: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
@@ -31,7 +31,7 @@ pub fn is_qualified_name(value: &str) -> Complaints {
     if name.is_empty() {
         complaints.push(format!("name part {}", empty_error()));
     } else if name.len() > NAME_BYTES_MAX {
-        complaints.push(format!("name part {}", max_length_error(NAME_BYTES_MAX)));
+        complaints.push(format!("name part {}", max_bytes_error(NAME_BYTES_MAX)));
     }
     if !is_name(name) {
         complaints.push(format!("name part {}", regex_error(NAME_MESSAGE, NAME_REGEX, &NAME_EXAMPLES)));
@@ -43,7 +43,7 @@ pub fn is_qualified_name(value: &str) -> Complaints {
 pub fn is_label_value(value: &str) -> Complaints {
     let mut complaints = Complaints::new();
     if value.len() > NAME_BYTES_MAX {
-        complaints.push(max_length_error(NAME_BYTES_MAX));
+        complaints.push(max_bytes_error(NAME_BYTES_MAX));
     }
     if !value.is_empty() && !is_name(value) {
         complaints.push(regex_error(

@@ -21,10 +21,10 @@ fn dns_names_follow_the_rfcs() {
         check(is_dns1123_subdomain(bad), &[SUBDOMAIN]);
     }
     check(is_dns1123_label("a.b"), &["must not contain dots"]);
-    check(is_dns1123_label(&"a".repeat(64)), &["must be no more than 63 bytes"]);
+    check(is_dns1123_label(&"a".repeat(64)), &["must be no more than 63 characters"]);
     check(is_dns1123_subdomain("a.b-c.1"), &[]);
     check(is_dns1123_subdomain("a..b"), &[SUBDOMAIN]);
-    check(is_dns1123_subdomain(&"a".repeat(254)), &["must be no more than 253 bytes"]);
+    check(is_dns1123_subdomain(&"a".repeat(254)), &["must be no more than 253 characters"]);
     assert!(is_dns1035_label("a1").is_empty());
     assert!(is_dns1035_label("1a")[0].starts_with("a DNS-1035 label must consist of"));
     assert!(is_dns1035_label("")[0].starts_with("a DNS-1035 label must consist of"));

@@ -82,6 +82,12 @@ impl Status {
             .with_details(Details::default())
     }
 
+    /// 405 about a path that knows other methods.
+    pub fn method_not_allowed() -> Status {
+        let message = "the server does not allow this method on the requested resource";
+        Status::failure(405, reason::METHOD_NOT_ALLOWED, message).with_details(Details::default())
+    }
+
     /// 409: a create of what exists.
     pub fn already_exists(resource: GroupResource<'_>, name: &str) -> Status {
         Status::failure(409, reason::ALREADY_EXISTS, format!("{resource} {} already exists", quote(name)))

@@ -61,9 +61,11 @@ async fn propagation_sets_the_finalizers_of_garbage_collection() {
         server.post(MAPS, &map(&policy.to_lowercase())).await.expect(201);
         let pending = server.delete(&format!("{path}?propagationPolicy={policy}")).await.expect(200);
         assert_eq!(pending["metadata"]["finalizers"], json!([finalizer]));
-        // Only the first deletion chooses.
-        let repeated = server.delete(&format!("{path}?propagationPolicy=Background")).await.expect(200);
-        assert_eq!(repeated["metadata"]["finalizers"], json!([finalizer]));
+        let other = if policy == "Orphan" { "Foreground" } else { "Orphan" };
+        let repeated = server.delete(&format!("{path}?propagationPolicy={other}")).await.expect(200);
+        assert_ne!(repeated["metadata"]["finalizers"], json!([finalizer]), "the last deletion chooses");
+        let gone = server.delete(&format!("{path}?propagationPolicy=Background")).await.expect(200);
+        assert_eq!(gone["status"], "Success", "nothing holds it any more");
     }
     server.post(MAPS, &map("b")).await.expect(201);
     assert_eq!(server.delete(&format!("{MAPS}/b?propagationPolicy=Background")).await.expect(200)["status"], "Success");
@@ -126,7 +128,9 @@ async fn a_namespace_waits_for_its_finalizer_and_takes_nothing_new() {
     let pending = server.delete("/api/v1/namespaces/n").await.expect(200);
     assert_eq!(pending["status"]["phase"], "Terminating");
     let refused = server.post("/api/v1/namespaces/n/configmaps", &map("a")).await;
-    let message = "configmaps is forbidden: unable to create new content in namespace n because it is being terminated";
+    assert_eq!(pending["metadata"].get("deletionGracePeriodSeconds"), None);
+    let message =
+        "configmaps \"a\" is forbidden: unable to create new content in namespace n because it is being terminated";
     assert_eq!(refused.refusal(), (403, "Forbidden".into(), message.into()));
     assert_eq!(refused.json()["details"]["causes"][0]["reason"], "NamespaceTerminating");
     let mut finalized = pending.clone();

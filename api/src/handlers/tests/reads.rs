@@ -154,10 +154,18 @@ async fn paths_that_are_not_served_are_not_found_and_verbs_that_are_not_are_not_
         (Method::PUT, "/api/v1/namespaces/default/configmaps", 405),
         (Method::PATCH, "/api/v1/namespaces/default/configmaps", 405),
         (Method::GET, "/apis/authorization.k8s.io/v1/subjectaccessreviews", 405),
+        (Method::GET, "/apis/authorization.k8s.io/v1/subjectaccessreviews/a", 404),
         (Method::DELETE, "/api/v1/namespaces/default/pods/a/status", 405),
     ] {
-        assert_eq!(server.send(method.clone(), path, &[], "").await.code, code, "{method} {path}");
+        let refusal = server.send(method.clone(), path, &[], "").await.refusal();
+        let (reason, message) = match code {
+            404 => ("NotFound", "the server could not find the requested resource"),
+            _ => ("MethodNotAllowed", "the server does not allow this method on the requested resource"),
+        };
+        assert_eq!(refusal, (code, reason.to_owned(), message.to_owned()), "{method} {path}");
     }
+    let foreign = server.send(Method::GET, "/apis/nobody/v1/things", &[], "").await;
+    assert_eq!((foreign.code, &foreign.bytes[..]), (404, &b"404 page not found\n"[..]));
 }
 
 #[tokio::test]

@@ -42,6 +42,10 @@ impl Strategy for Endpoints {
         }
     }
 
+    fn deprecation(&self) -> Option<&'static str> {
+        Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         for (index, subset) in list(object, "subsets").iter().enumerate() {

@@ -176,7 +176,7 @@ fn source(object: &Value) -> String {
 /// An event with `eventTime` says who reports it and what was done.
 fn validate_new_form(object: &Value, errors: &mut ErrorList) {
     let controller = text(object, "reportingComponent");
-    let path = Path::root("reportingController");
+    let path = Path::root("reportingComponent");
     if controller.is_empty() {
         errors.push(Error::required(&path, ""));
     }

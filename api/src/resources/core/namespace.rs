@@ -102,6 +102,8 @@ impl Strategy for Namespace {
     }
 
     fn mark_deleting(&self, object: &mut Value) {
+        // A namespace ends when its content has; it knows no period of grace.
+        api_machinery::value::remove(object, &["metadata", "deletionGracePeriodSeconds"]);
         if let Some(status) = child(object, "status") {
             set(status, "phase", "Terminating");
         }

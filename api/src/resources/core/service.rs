@@ -35,7 +35,7 @@ static INFO: KindInfo = KindInfo {
     namespaced: true,
     verbs: ALL_VERBS,
     subresources: &[Subresource::STATUS],
-    name_rule: NameRule::Label1035,
+    name_rule: NameRule::Label,
     stored: true,
 };
 

@@ -42,6 +42,10 @@ impl Strategy for ServiceAccount {
         ErrorList::new()
     }
 
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
+
     /// The count of secrets is gone since 1.35: no token has been kept in one since 1.24.
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[Column::NAME, Column::AGE];

@@ -52,6 +52,9 @@ impl Strategy for EndpointSlice {
     fn default(&self, object: &mut Value) {
         default_absent(object, "endpoints", json!([]));
         default_absent(object, "ports", Value::Null);
+        for endpoint in items_mut(object, "endpoints") {
+            default_absent(endpoint, "conditions", json!({}));
+        }
         for port in items_mut(object, "ports") {
             default_absent(port, "name", "");
             default_absent(port, "protocol", "TCP");

@@ -28,7 +28,7 @@ fn keys_are_checked_and_belong_to_one_map() {
 fn a_mebibyte_fits_and_no_byte_more() {
     let of = |bytes: usize| errors_of(&ConfigMap, config(json!({"k": "x".repeat(bytes)})));
     assert_eq!(of(DATA_BYTES_MAX), [""; 0]);
-    assert_eq!(of(DATA_BYTES_MAX + 1), [": Too long: may not be more than 1048576 bytes"]);
+    assert_eq!(of(DATA_BYTES_MAX + 1), ["[]: Too long: may not be more than 1048576 bytes"]);
 }
 
 // proves: AM-33

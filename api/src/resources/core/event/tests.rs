@@ -52,8 +52,8 @@ fn an_event_lives_where_its_object_does() {
     assert_eq!(
         errors_of(&Event, new)[1..],
         [
-            "reportingController: Invalid value: \"\": name part must be non-empty".to_owned(),
-            "reportingController: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', \
+            "reportingComponent: Invalid value: \"\": name part must be non-empty".to_owned(),
+            "reportingComponent: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', \
              and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
              used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
                 .to_owned(),

@@ -110,7 +110,7 @@ fn what_a_service_may_not_ask_for_is_refused_with_upstreams_words() {
              spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'; \
              spec.externalTrafficPolicy: Invalid value: \"Local\": may only be set for externally-accessible services; \
              spec.trafficDistribution: Unsupported value: \"Near\": supported values: \"PreferClose\", \
-             \"PreferSameNode\", \"PreferSameZone\"",
+             \"PreferSameZone\", \"PreferSameNode\"",
         ),
         (
             json!({"ports": [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]}),

@@ -300,8 +300,11 @@ fn validate_traffic(spec: &Value, path: &Path, errors: &mut ErrorList) {
         errors.push(Error::required(&internal, ""));
     }
     if has(spec, "trafficDistribution") {
-        let kinds = ["PreferClose", "PreferSameNode", "PreferSameZone"];
-        check::one_of(text(spec, "trafficDistribution"), &kinds, &path.child("trafficDistribution"), errors);
+        let kinds = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+        let kind = text(spec, "trafficDistribution");
+        if !kinds.contains(&kind) {
+            errors.push(Error::not_supported(&path.child("trafficDistribution"), kind, &kinds));
+        }
     }
 }
 
