@@ -195,7 +195,7 @@ mod tests {
     use store_mvcc::{Meta, Values};
 
     fn write(generation: &Generation, index: u64) {
-        let mut batch = generation.batch().unwrap();
+        let mut batch = generation.batch(0).unwrap();
         batch.applied(LogIdRecord { term: 1, index }, Meta { revision: index as i64, compacted: 0 });
         batch.commit().unwrap();
     }

@@ -8,6 +8,7 @@ use store_client::{Code, Error, Result, Store, WatchHandle};
 use store_types::command::{CommandResponse, Operation};
 use store_types::etcdserverpb as pb;
 
+use crate::metrics::Metrics;
 use crate::raft::Replica;
 use crate::state::refusal;
 use crate::watch;
@@ -34,6 +35,10 @@ impl LocalStore {
 
     pub(crate) fn replica(&self) -> &Arc<Replica> {
         &self.replica
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.replica.metrics()
     }
 
     /// A header at this revision.
@@ -209,7 +214,8 @@ impl Store for LocalStore {
             pb::Member { id, name: node.name, peer_ur_ls: node.peer_urls, client_ur_ls, is_learner }
         });
         let members = futures::future::join_all(members).await;
-        Ok(pb::MemberListResponse { header: Some(self.header_now()), members })
+        // Members have no revision; etcd leaves it out.
+        Ok(pb::MemberListResponse { header: Some(self.header(0)), members })
     }
 
     async fn status(&self, _request: pb::StatusRequest) -> Result<pb::StatusResponse> {

@@ -18,6 +18,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to serve the etcd v3 API; may be empty for a store that is only used inside this process.
     pub listen_client_urls: Vec<String>,
+    /// Where to serve `/metrics` and `/health` besides the client URLs, which serve them too.
+    pub listen_metrics_urls: Vec<String>,
     /// Where to serve the other members; needed as soon as there are any.
     pub listen_peer_urls: Vec<String>,
     /// Where the others reach this member; default: as `initial_cluster` says.
@@ -70,6 +72,7 @@ impl Config {
             name: "default".into(),
             data_dir: data_dir.into(),
             listen_client_urls: Vec::new(),
+            listen_metrics_urls: Vec::new(),
             listen_peer_urls: Vec::new(),
             initial_advertise_peer_urls: Vec::new(),
             advertise_client_urls: Vec::new(),
@@ -151,6 +154,17 @@ impl Config {
                     (false, Some(_)) => return Err(format!("{what}: {url} is http, but TLS files are given")),
                     _ => {}
                 }
+            }
+        }
+        for url in &self.listen_metrics_urls {
+            let listen = ListenUrl::parse(url).map_err(|reason| format!("--listen-metrics-urls: {reason}"))?;
+            if listen.tls && self.client_tls.is_none() {
+                return Err(format!("--listen-metrics-urls: {url} needs a certificate, a key and a trusted CA file"));
+            }
+            if !listen.tls && !listen.is_loopback() {
+                return Err(format!(
+                    "--listen-metrics-urls: {url} is not a loopback address; plain http is served on loopback only"
+                ));
             }
         }
         if self.election_timeout < self.heartbeat_interval * 5 {

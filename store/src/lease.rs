@@ -120,7 +120,14 @@ mod tests {
 
     fn lessor_with_lease(ttl_seconds: i64) -> (tempfile::TempDir, Lessor) {
         let directory = tempfile::tempdir().unwrap();
-        let state = Arc::new(State::open(directory.path(), Duration::from_secs(600)).unwrap());
+        let state = Arc::new(
+            State::open(
+                directory.path(),
+                Duration::from_secs(600),
+                crate::metrics::Metrics::new().commit_seconds().clone(),
+            )
+            .unwrap(),
+        );
         let grant = Operation::LeaseGrant(LeaseGrantRequest { ttl: ttl_seconds, id: 7 });
         state.apply(LogId::new_term_index(1, 1), &[Command { time_unix_ms: 0, operation: grant }]).unwrap();
         (directory, Lessor::new(state))

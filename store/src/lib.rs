@@ -16,6 +16,7 @@ pub mod peer;
 mod backend;
 mod client;
 mod lease;
+mod metrics;
 mod raft;
 mod rpc;
 mod state;

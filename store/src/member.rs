@@ -30,6 +30,7 @@ pub struct Member {
     store: Arc<LocalStore>,
     supervisor: Supervisor,
     client_addresses: Vec<SocketAddr>,
+    metrics_addresses: Vec<SocketAddr>,
     peer_addresses: Vec<SocketAddr>,
     lock: Mutex<Option<DirectoryLock>>,
 }
@@ -69,6 +70,8 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
     let peer_tls = config.peer_tls.as_ref().map(rpc::server_config).transpose()?;
     let client_listeners = rpc::bind(&config.listen_client_urls).await?;
     let peer_listeners = rpc::bind(&config.listen_peer_urls).await?;
+    let metrics_listeners = rpc::bind(&config.listen_metrics_urls).await?;
+    let metrics_addresses = rpc::addresses(&metrics_listeners);
     let (client_addresses, peer_addresses) = (rpc::addresses(&client_listeners), rpc::addresses(&peer_listeners));
     let transport: Arc<dyn Transport> = match &config.transport {
         Some(transport) => Arc::clone(transport),
@@ -99,12 +102,21 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
     }
     let store = Arc::new(LocalStore::new(Arc::clone(&replica)));
     rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor)?;
+    rpc::serve_metrics(&config.listen_metrics_urls, metrics_listeners, client_tls.as_ref(), &store, &supervisor)?;
     let stage = supervisor.clone();
     process.spawn(MEMBER, async move {
         stage.token().cancelled().await;
         stage.failure().map_or(Ok(()), Err)
     });
-    Ok(Member { replica, store, supervisor, client_addresses, peer_addresses, lock: Mutex::new(Some(lock)) })
+    Ok(Member {
+        replica,
+        store,
+        supervisor,
+        client_addresses,
+        metrics_addresses,
+        peer_addresses,
+        lock: Mutex::new(Some(lock)),
+    })
 }
 
 impl Member {
@@ -136,6 +148,11 @@ impl Member {
         &self.client_addresses
     }
 
+    /// Where metrics are served besides.
+    pub fn metrics_addresses(&self) -> &[SocketAddr] {
+        &self.metrics_addresses
+    }
+
     /// Where the other members are served.
     pub fn peer_addresses(&self) -> &[SocketAddr] {
         &self.peer_addresses
@@ -157,6 +174,7 @@ impl Member {
         }
         self.supervisor.shut_down();
         self.replica.shut_down().await;
+        self.replica.metrics().withdraw();
         *lock = None;
     }
 }

@@ -5,6 +5,7 @@
 
 mod authority;
 pub(crate) mod encoded;
+mod front;
 mod listener;
 mod services;
 mod status;
@@ -16,5 +17,5 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/etcdserverpb.rs"));
 }
 
-pub(crate) use listener::{addresses, bind, serve_clients, serve_peers};
+pub(crate) use listener::{addresses, bind, serve_clients, serve_metrics, serve_peers};
 pub(crate) use tls::{client_config, server_config};

@@ -6,6 +6,7 @@
 mod range;
 
 use parking_lot::{RwLock, RwLockReadGuard};
+use prometheus::Histogram;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::watch::Hub;
 
 /// Keys that one step of a compaction looks at before others get the lock.
 const SWEEP_KEYS_MAX: usize = 1_000;
+/// What a row takes in a write beside key and value, generously.
+const ROW_BYTES: usize = 96;
 
 /// The state of this member.
 pub(crate) struct State {
@@ -38,6 +41,7 @@ pub(crate) struct State {
     swept: watch::Sender<u64>,
     watch_progress_notify_interval: Duration,
     running: AtomicBool,
+    commit_seconds: Histogram,
 }
 
 /// Where in the log the state stands.
@@ -62,7 +66,11 @@ pub(crate) struct AppliedEntry {
 
 impl State {
     /// Rebuilds the state from what the last flush left below `root`.
-    pub(crate) fn open(root: &Path, watch_progress_notify_interval: Duration) -> io::Result<Self> {
+    pub(crate) fn open(
+        root: &Path,
+        watch_progress_notify_interval: Duration,
+        commit_seconds: Histogram,
+    ) -> io::Result<Self> {
         let backend = Backend::open(root)?;
         let recovered = backend.generation().recover()?;
         let mut mvcc = recovered.mvcc;
@@ -78,6 +86,7 @@ impl State {
             swept: watch::Sender::new(0),
             watch_progress_notify_interval,
             running: AtomicBool::new(false),
+            commit_seconds,
         })
     }
 
@@ -154,7 +163,7 @@ impl State {
     /// Applies the commands of one entry: index, data and position move together, in one batch.
     pub(crate) fn apply(&self, position: LogId, commands: &[Command]) -> io::Result<AppliedEntry> {
         let generation = self.backend.generation();
-        let mut batch = generation.batch()?;
+        let mut batch = generation.batch(ROW_BYTES + commands.iter().map(row_bytes).sum::<usize>())?;
         let mut entry =
             AppliedEntry { outcomes: Vec::with_capacity(commands.len()), changes: Vec::new(), leases: Vec::new() };
         let mut compacted = false;
@@ -176,7 +185,7 @@ impl State {
                 entry.outcomes.push(response.map_err(refusal));
             }
             batch.applied(position.into(), mvcc.meta());
-            batch.commit()?;
+            self.commit_seconds.observe_closure_duration(|| batch.commit())?;
             entry.changes = pending.into_changes();
         }
         self.position.write().last = Some(position);
@@ -189,7 +198,7 @@ impl State {
     /// Moves the position past an entry that carries no commands, and notes the members if it carries those.
     pub(crate) fn pass(&self, position: LogId, membership: Option<StoredMembership>) -> io::Result<()> {
         let generation = self.backend.generation();
-        let mut batch = generation.batch()?;
+        let mut batch = generation.batch(ROW_BYTES)?;
         if let Some(membership) = &membership {
             batch.membership(&MembershipAtRecord::from(membership));
         }
@@ -262,13 +271,22 @@ impl State {
         let generation = self.backend.generation();
         let step = mvcc.sweep(SWEEP_KEYS_MAX);
         if !step.forgotten.is_empty() {
-            let mut batch = generation.batch()?;
+            let mut batch = generation.batch(step.forgotten.len() * ROW_BYTES)?;
             for revision in &step.forgotten {
                 batch.forget(*revision);
             }
             batch.commit()?;
         }
         Ok(step.done)
+    }
+}
+
+/// Bytes that a command is likely to write.
+fn row_bytes(command: &Command) -> usize {
+    match &command.operation {
+        Operation::Put(request) => ROW_BYTES + request.key.len() + request.value.len(),
+        Operation::Txn(request) => ROW_BYTES + prost::Message::encoded_len(request),
+        _ => ROW_BYTES,
     }
 }
 

@@ -1,13 +1,14 @@
-//! Load generators for a Raftsman server that they start themselves: requests (`load api`) and watches (`load fanout`).
+//! Load generators for a Raftsman server that they start themselves: requests (`load api`), watches (`load fanout`), and
+//! durable puts over etcd's wire, beside etcd where that is installed (`load kv`).
 //!
 //! Each prints what a figure means without being asked: members, fsync, sizes, clients, connections. Latencies of the
-//! open loop count from when a write was due, not from when it was sent. What is not here: puts over etcd's wire, which
-//! the store measures itself (`store/examples/load.rs`).
+//! open loop count from when a write was due, not from when it was sent.
 
 mod api;
 mod connection;
 mod fanout;
 mod kubeconfig;
+mod kv;
 mod objects;
 mod report;
 mod server;
@@ -30,6 +31,8 @@ enum Command {
     Api(api::Arguments),
     /// Many watchers of one stream of writes: latency, order, the server's CPU per event and memory per watch
     Fanout(fanout::Arguments),
+    /// Durable puts over etcd's wire, ours beside etcd: rate, latencies, the server's CPU per put
+    Kv(kv::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn run(command: Command) -> Result<bool> {
         match command {
             Command::Api(arguments) => api::run(&arguments).await,
             Command::Fanout(arguments) => fanout::run(&arguments).await,
+            Command::Kv(arguments) => kv::run(&arguments).await,
         }
     })
 }

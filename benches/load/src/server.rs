@@ -134,8 +134,8 @@ async fn is_ready(kubeconfig: &std::path::Path) -> Result<Target> {
     Ok(target)
 }
 
-/// Fields 14 and 15, counted behind the command, which may hold blanks and brackets.
-fn cpu_seconds(stat: &str) -> Result<f64> {
+/// The times in `/proc/PID/stat`: fields 14 and 15, counted behind the command, which may hold blanks and brackets.
+pub(crate) fn cpu_seconds(stat: &str) -> Result<f64> {
     let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat has no command")?;
     let ticks = |at: usize| rest.split(' ').nth(at).and_then(|field| field.parse::<f64>().ok());
     match (ticks(11), ticks(12)) {
@@ -144,7 +144,8 @@ fn cpu_seconds(stat: &str) -> Result<f64> {
     }
 }
 
-fn rss_bytes(status: &str) -> Result<u64> {
+/// The resident memory that `/proc/PID/status` tells.
+pub(crate) fn rss_bytes(status: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc/PID/status has no VmRSS")?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number of kB")?;
     Ok(kibibytes * 1024)

@@ -50,6 +50,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 async fn serve(config: Config) -> Result<()> {
+    api_storage::metrics::register(daemon::metrics::registry())?;
     let stages = Stages::default();
     let ControlPlane { pki, certificates, member, api } = start_control_plane(&config, &stages).await?;
     certificates.keep(api.clone(), &stages.api);

@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Where to serve clients, comma-separated
     #[arg(long, default_value = "http://localhost:2379")]
     listen_client_urls: String,
+    /// Where to serve /metrics and /health besides the client URLs, comma-separated
+    #[arg(long)]
+    listen_metrics_urls: Option<String>,
     /// What clients are told about this member, comma-separated [default: the client URLs]
     #[arg(long)]
     advertise_client_urls: Option<String>,
@@ -116,6 +119,7 @@ impl Arguments {
         Ok(store::Config {
             name: self.name,
             listen_client_urls: config::list(&self.listen_client_urls),
+            listen_metrics_urls: list(self.listen_metrics_urls),
             advertise_client_urls: list(self.advertise_client_urls),
             listen_peer_urls: config::list(&self.listen_peer_urls),
             initial_advertise_peer_urls: list(self.initial_advertise_peer_urls),

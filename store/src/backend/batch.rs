@@ -1,6 +1,6 @@
 //! One atomic write: the rows of one Raft entry together with the position of that entry.
 
-use rocksdb::{DB, WriteBatch};
+use rocksdb::{ColumnFamily, DB, WriteBatch};
 use std::io;
 use store_mvcc::{Change, LeaseWrite, Meta, Revision};
 
@@ -13,13 +13,16 @@ use crate::raft::codec::{self, LogIdRecord, MembershipAtRecord};
 pub(crate) struct Batch<'a> {
     db: &'a DB,
     writes: WriteBatch,
+    revisions: &'a ColumnFamily,
     row: Vec<u8>,
 }
 
 impl Generation {
-    /// An empty write.
-    pub(crate) fn batch(&self) -> io::Result<Batch<'_>> {
-        Ok(Batch { db: self.db()?, writes: WriteBatch::default(), row: Vec::new() })
+    /// An empty write with room for about so many bytes: one that has to grow copies everything again and again.
+    pub(crate) fn batch(&self, bytes: usize) -> io::Result<Batch<'_>> {
+        let db = self.db()?;
+        let revisions = handle(db, Column::Revisions);
+        Ok(Batch { db, writes: WriteBatch::with_capacity_bytes(bytes), revisions, row: Vec::new() })
     }
 }
 
@@ -28,8 +31,7 @@ impl Batch<'_> {
     pub(crate) fn change(&mut self, change: &Change) {
         self.row.clear();
         change.encode_row(&mut self.row);
-        let column = handle(self.db, Column::Revisions);
-        self.writes.put_cf(column, change.revision.to_key(), &self.row);
+        self.writes.put_cf(self.revisions, change.revision.to_key(), &self.row);
     }
 
     /// A changed lease.
@@ -43,7 +45,7 @@ impl Batch<'_> {
 
     /// A change that compaction has made unreachable.
     pub(crate) fn forget(&mut self, revision: Revision) {
-        self.writes.delete_cf(handle(self.db, Column::Revisions), revision.to_key());
+        self.writes.delete_cf(self.revisions, revision.to_key());
     }
 
     /// Where the state stands once this batch is in.

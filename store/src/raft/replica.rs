@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::error::StartError;
 use crate::identity::{Identity, member_id};
 use crate::lease::Lessor;
+use crate::metrics::{MeteredDisk, Metrics};
 use crate::peer::{Handler, Method, Target, Transport};
 use crate::state::State;
 
@@ -50,6 +51,7 @@ pub(crate) struct Replica {
     reads: mpsc::Sender<Waiting>,
     receiver: Receiver,
     client_urls: Vec<String>,
+    metrics: Metrics,
     /// What the other members said of themselves when they were last reached.
     known_client_urls: Mutex<HashMap<u64, Vec<String>>>,
 }
@@ -70,7 +72,8 @@ impl Start {
         identity: Identity,
         transport: Arc<dyn Transport>,
     ) -> Result<Self, StartError> {
-        let (log, state) = open(config).await?;
+        let metrics = Metrics::new();
+        let (log, state) = open(config, &metrics).await?;
         let state = Arc::new(state);
         let lessor = Arc::new(Lessor::new(Arc::clone(&state)));
         let network = Network { member_id: identity.member_id, transport: Arc::clone(&transport) };
@@ -109,9 +112,12 @@ impl Start {
                 true => config.listen_client_urls.clone(),
                 false => config.advertise_client_urls.clone(),
             },
+            metrics,
             known_client_urls: Mutex::default(),
         };
-        Ok(Self { replica: Arc::new(replica), proposer, reads, members: members.collect() })
+        let replica = Arc::new(replica);
+        replica.metrics.observe(Arc::downgrade(&replica));
+        Ok(Self { replica, proposer, reads, members: members.collect() })
     }
 
     /// Starts consensus and the member's tasks; founds the cluster at the very first start.
@@ -161,6 +167,15 @@ impl Replica {
 
     pub(crate) fn log(&self) -> &LogStore {
         &self.log
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Index of the last committed entry that this member knows of.
+    pub(crate) fn committed_index(&self) -> u64 {
+        self.raft.metrics().borrow_watched().local_committed.map_or(0, |id| id.index)
     }
 
     pub(crate) fn leadership(&self) -> Leadership {
@@ -222,6 +237,17 @@ impl Replica {
     /// The state's refusal; "too many requests" if the queue is full; "no leader" if none turned up in time, in which case
     /// nothing happened; else the outcome is unknown.
     pub(crate) async fn propose(&self, operation: Operation) -> Result<CommandResponse, Error> {
+        let _pending = self.metrics.proposal();
+        let outcome = self.propose_until_taken(operation).await;
+        if let Err(error) = &outcome
+            && error.outcome_unknown() | [Error::NO_LEADER, Error::STOPPED].contains(error)
+        {
+            self.metrics.proposal_failed();
+        }
+        outcome
+    }
+
+    async fn propose_until_taken(&self, operation: Operation) -> Result<CommandResponse, Error> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         let mut operation = operation;
         loop {
@@ -417,10 +443,11 @@ impl Handler for Replica {
 }
 
 /// Opens log and state side by side; both may have a lot to read.
-async fn open(config: &Config) -> Result<(LogStore, State), StartError> {
+async fn open(config: &Config, metrics: &Metrics) -> Result<(LogStore, State), StartError> {
     let mut options = store_wal::Options::new(config.data_dir.join("wal"));
     options.segment_bytes = config.segment_bytes;
-    let environment = config.log_environment.clone().unwrap_or_default();
+    let mut environment = config.log_environment.clone().unwrap_or_default();
+    environment.disk = Arc::new(MeteredDisk::new(environment.disk, metrics.fsync_seconds()));
     let log = tokio::task::spawn_blocking(move || {
         let (log, recovered) =
             store_wal::Log::open_with(options, environment).map_err(|error| StartError::Log(describe(&error)))?;
@@ -430,8 +457,9 @@ async fn open(config: &Config) -> Result<(LogStore, State), StartError> {
         LogStore::new(log, &recovered).map_err(|error| StartError::Log(describe(&error)))
     });
     let (root, interval) = (config.data_dir.join("state"), config.watch_progress_notify_interval);
+    let commit_seconds = metrics.commit_seconds().clone();
     let state = tokio::task::spawn_blocking(move || {
-        State::open(&root, interval).map_err(|error| StartError::State(describe(&error)))
+        State::open(&root, interval, commit_seconds).map_err(|error| StartError::State(describe(&error)))
     });
     let cut_short = |_| StartError::State("opening was cut short".into());
     Ok((log.await.map_err(cut_short)??, state.await.map_err(cut_short)??))
@@ -439,17 +467,26 @@ async fn open(config: &Config) -> Result<(LogStore, State), StartError> {
 
 /// Fails when consensus does: the process must not go on without it.
 async fn watch_consensus(replica: Arc<Replica>, stop: tokio_util::sync::CancellationToken) -> Result<(), Error> {
-    let mut metrics = replica.raft.metrics();
+    // Not the metrics of everything, which change with every entry: these change with the leader, and end with consensus.
+    let mut metrics = replica.raft.server_metrics();
+    let mut leader = None;
     loop {
-        if let Err(fatal) = &metrics.borrow_watched().running_state {
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            return Err(Error::new(Code::Internal, fatal.to_string()));
+        let now = metrics.borrow_watched().current_leader;
+        if now.is_some() && now != leader {
+            leader = now;
+            replica.metrics.leader_changed();
         }
-        tokio::select! {
+        let ended = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            changed = metrics.changed() => if changed.is_err() { return Ok(()) },
+            changed = metrics.changed() => changed.is_err(),
+        };
+        if ended && !stop.is_cancelled() {
+            let state = replica.raft.metrics().borrow_watched().running_state.clone();
+            let reason = state.err().map_or_else(|| "consensus has ended".to_owned(), |fatal| fatal.to_string());
+            return Err(Error::new(Code::Internal, reason));
+        }
+        if ended {
+            return Ok(());
         }
     }
 }

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 
 use super::authority::Shimmed;
+use super::front::FrontLayer;
 use super::proto::cluster_server::ClusterServer;
 use super::proto::kv_server::KvServer;
 use super::proto::lease_server::LeaseServer;
@@ -23,7 +25,7 @@ use crate::identity::Identity;
 use crate::peer::{Answers, PeerService};
 
 /// gRPC's own limit for a request: etcd's request limit and 512 KiB of overhead. Larger ones are refused by gRPC with
-/// RESOURCE_EXHAUSTED, smaller ones above the request limit by the store with its own text.
+/// RESOURCE_EXHAUSTED (see `front.rs`), smaller ones above the request limit by the store with its own text.
 const MESSAGE_BYTES_MAX: usize = REQUEST_BYTES_MAX + (512 << 10);
 /// Streams of one client connection; a further one waits. etcd's default is the largest number there is.
 const STREAMS_PER_CONNECTION_MAX: u32 = u32::MAX;
@@ -34,6 +36,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2 * 3600);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 const CLIENTS: TaskKind = TaskKind { name: "store-clients", on_error: OnError::ShutDown };
+const METRICS: TaskKind = TaskKind { name: "store-metrics", on_error: OnError::ShutDown };
 const PEERS: TaskKind = TaskKind { name: "store-peers", on_error: OnError::ShutDown };
 
 /// Binds every URL; all or none.
@@ -64,6 +67,8 @@ pub(crate) fn serve_clients(
             };
         }
         let router = server(tls)?
+            .accept_http1(true)
+            .layer(FrontLayer::new(store))
             .add_service(limited!(KvServer))
             .add_service(limited!(WatchServer))
             .add_service(limited!(LeaseServer))
@@ -72,6 +77,23 @@ pub(crate) fn serve_clients(
         let stop = supervisor.token().clone().cancelled_owned();
         let connections = incoming(listener).map(|connection| connection.map(Shimmed::new));
         supervisor.spawn(CLIENTS, router.serve_with_incoming_shutdown(connections, stop));
+    }
+    Ok(())
+}
+
+/// Serves the pages for monitoring alone: with TLS where the URL says so, whatever the other listeners do.
+pub(crate) fn serve_metrics(
+    urls: &[String],
+    listeners: Vec<TcpListener>,
+    tls: Option<&ServerTlsConfig>,
+    store: &Arc<LocalStore>,
+    supervisor: &Supervisor,
+) -> Result<(), StartError> {
+    for (url, listener) in urls.iter().zip(listeners) {
+        let tls = tls.filter(|_| ListenUrl::parse(url).is_ok_and(|url| url.tls));
+        let router = server(tls)?.accept_http1(true).layer(FrontLayer::new(store)).add_routes(Routes::default());
+        let stop = supervisor.token().clone().cancelled_owned();
+        supervisor.spawn(METRICS, router.serve_with_incoming_shutdown(incoming(listener), stop));
     }
     Ok(())
 }

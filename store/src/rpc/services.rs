@@ -7,6 +7,7 @@ use store_client::{Error, Store};
 use store_types::etcdserverpb as pb;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::front::too_large;
 use super::proto::{cluster_server, kv_server, lease_server, maintenance_server};
 use super::status::status;
 use crate::client::LocalStore;
@@ -88,7 +89,7 @@ impl lease_server::Lease for Services {
         let store = Arc::clone(&self.store);
         let answers = request.into_inner().then(move |request| {
             let store = Arc::clone(&store);
-            async move { store.lease_keep_alive(request?).await.map_err(status) }
+            async move { store.lease_keep_alive(request.map_err(too_large)?).await.map_err(status) }
         });
         Ok(Response::new(Box::pin(answers)))
     }

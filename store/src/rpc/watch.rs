@@ -16,10 +16,12 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::encoded::WatchResponse;
+use super::front::too_large;
 use super::proto::watch_server;
 use super::services::{Services, requires_leader};
 use super::status::status;
 use crate::client::LocalStore;
+use crate::metrics::Counted;
 use crate::watch::{Cursor, Group, Selected, Step, refusal};
 
 /// Watches of one stream. A further one is refused as cancelled.
@@ -52,6 +54,7 @@ impl watch_server::Watch for Services {
             out: VecDeque::new(),
             failed: None,
             notify_at: None,
+            _counted: self.store.metrics().watch_stream(),
         };
         let responses = futures::stream::unfold(session, |mut session| async move {
             let response = session.next().await?;
@@ -75,6 +78,7 @@ struct Session {
     failed: Option<Status>,
     /// When silent watches with `progress_notify` get a mark.
     notify_at: Option<Instant>,
+    _counted: Counted,
 }
 
 struct Watching {
@@ -120,7 +124,7 @@ impl Session {
             match self.wait().await {
                 Woken::Ready => {}
                 Woken::Request(Some(Ok(request))) => self.request(request),
-                Woken::Request(Some(Err(failed))) => self.failed = Some(failed),
+                Woken::Request(Some(Err(failed))) => self.failed = Some(too_large(failed)),
                 Woken::Request(None) => self.requests_ended = true,
                 Woken::Notify => self.notify(),
                 Woken::LeaderLost => self.failed = Some(status(Error::NO_LEADER)),
@@ -174,8 +178,12 @@ impl Session {
         if self.watches.len() >= WATCHES_MAX {
             return refused(self, "etcdserver: too many watches on one stream");
         }
-        if create.watch_id < 0 || self.watches.contains_key(&create.watch_id) && create.watch_id != 0 {
+        if create.watch_id != 0 && self.watches.contains_key(&create.watch_id) {
             return refused(self, "mvcc: duplicate watch ID provided on the WatchStream");
+        }
+        // In the past of any compaction; etcd creates no watch for it either.
+        if create.start_revision < 0 {
+            return refused(self, &Error::COMPACTED.message);
         }
         if let Some(reason) = refusal(create) {
             return refused(self, reason);

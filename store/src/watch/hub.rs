@@ -132,6 +132,13 @@ impl Hub {
         }
     }
 
+    /// How many watchers there are, and how many of them have something to read.
+    pub(crate) fn watchers(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        let slots = inner.keys.values().flatten().chain(inner.ranges.values());
+        slots.fold((0, 0), |(all, slow), slot| (all + 1, slow + usize::from(slot.pending.load(Ordering::Relaxed) != 0)))
+    }
+
     /// Registers a watcher; it is told of matching revisions above the returned one.
     pub(super) fn register(&self, range: KeyRange, tag: i64, group: &Arc<Group>) -> (Arc<Slot>, i64) {
         let mut inner = self.inner.lock();

@@ -5,6 +5,7 @@
 mod bugs;
 mod cluster;
 mod conformance;
+mod metrics;
 mod single;
 mod support;
 mod tls;

@@ -79,8 +79,53 @@ async fn errors_have_etcds_codes_and_texts_on_the_wire() {
     let large = put("k", &"x".repeat(store::REQUEST_BYTES_MAX + 1));
     let large = unary::<_, pb::PutResponse>(&channel, "/etcdserverpb.KV/Put", large).await.unwrap_err();
     assert_eq!((large.code(), large.message()), (tonic::Code::InvalidArgument, "etcdserver: request is too large"));
-    let absent = unary::<_, pb::StatusResponse>(&channel, "/etcdserverpb.Maintenance/Defragment", pb::StatusRequest {});
-    assert_eq!(absent.await.unwrap_err().code(), tonic::Code::Unimplemented);
+    member.shut_down().await;
+}
+
+// proves: ST-34
+#[tokio::test]
+async fn grpc_refuses_in_the_words_of_etcds_library() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let too_large = put("k", &"x".repeat(3 << 20));
+    let request = unary::<_, pb::PutResponse>(&channel, "/etcdserverpb.KV/Put", too_large);
+    let too_large = request.await.unwrap_err();
+    assert_eq!(too_large.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(too_large.message(), "grpc: received message larger than max (3145736 vs. 2097152)");
+    for (path, text) in [
+        ("/etcdserverpb.Maintenance/Defragment", "unknown method Defragment for service etcdserverpb.Maintenance"),
+        ("/etcdserverpb.Auth/AuthStatus", "unknown service etcdserverpb.Auth"),
+    ] {
+        let absent = unary::<_, pb::StatusResponse>(&channel, path, pb::StatusRequest {}).await.unwrap_err();
+        assert_eq!((absent.code(), absent.message()), (tonic::Code::Unimplemented, text));
+    }
+    member.shut_down().await;
+}
+
+#[tokio::test]
+async fn members_are_listed_without_a_revision() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    put_at(&member.client(), "k", "1").await;
+    let request = pb::MemberListRequest { linearizable: true };
+    let listed: pb::MemberListResponse = unary(&channel, "/etcdserverpb.Cluster/MemberList", request).await.unwrap();
+    let header = listed.header.unwrap();
+    assert_eq!((listed.members.len(), header.revision), (1, 0));
+    assert_ne!((header.cluster_id, header.member_id, header.raft_term), (0, 0, 0));
+    member.shut_down().await;
+}
+
+// proves: ST-19
+#[tokio::test]
+async fn a_negative_watch_id_is_as_good_as_any_and_a_negative_start_is_compacted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let mut stream = Stream::open(&channel).await;
+    let chosen = stream.create(pb::WatchCreateRequest { watch_id: -3, ..watch_all(0) }).await;
+    assert_eq!((chosen.created, chosen.canceled, chosen.watch_id), (true, false, -3));
+    let refused = stream.create(watch_all(-1)).await;
+    assert_eq!((refused.created, refused.canceled, refused.watch_id), (true, true, -1));
+    assert_eq!(refused.cancel_reason, "etcdserver: mvcc: required revision has been compacted");
     member.shut_down().await;
 }
 

@@ -1,0 +1,189 @@
+//! What stands before the gRPC services: etcd's few pages for plain HTTP, and refusals of gRPC in the words of the
+//! library that etcd uses, which clients and scripts match.
+//!
+//! As in etcd, a request goes to gRPC if its content type says so, and else to the pages.
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::Full;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use crate::client::{COMPATIBLE_VERSION, LocalStore};
+
+const GRPC_TYPE: &[u8] = b"application/grpc";
+const GRPC_STATUS: &str = "grpc-status";
+const TEXT: &str = "text/plain; charset=utf-8";
+/// What etcd says that its cluster runs: the minor version of [`COMPATIBLE_VERSION`].
+const CLUSTER_VERSION: &str = "3.5.0";
+
+/// Puts [`Front`] before a service.
+#[derive(Clone)]
+pub(super) struct FrontLayer {
+    store: Arc<LocalStore>,
+}
+
+/// A service with the pages before it.
+#[derive(Clone)]
+pub(super) struct Front<S> {
+    inner: S,
+    store: Arc<LocalStore>,
+}
+
+impl FrontLayer {
+    pub(super) fn new(store: &Arc<LocalStore>) -> Self {
+        Self { store: Arc::clone(store) }
+    }
+}
+
+impl<S> Layer<S> for FrontLayer {
+    type Service = Front<S>;
+
+    fn layer(&self, inner: S) -> Front<S> {
+        Front { inner, store: Arc::clone(&self.store) }
+    }
+}
+
+impl<S> Service<Request<Body>> for Front<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC_TYPE)) {
+            let uri = request.uri().clone();
+            return self.inner.call(request).map(move |answer| answer.map(|answer| reworded(answer, &uri))).boxed();
+        }
+        let (store, method, uri) = (Arc::clone(&self.store), request.method().clone(), request.uri().clone());
+        async move { Ok(page(&store, &method, &uri).await) }.boxed()
+    }
+}
+
+async fn page(store: &LocalStore, method: &Method, uri: &Uri) -> Response<Body> {
+    if !matches!(uri.path(), "/metrics" | "/health" | "/version") {
+        return answer(StatusCode::NOT_FOUND, TEXT, "404 page not found\n");
+    }
+    if *method != Method::GET {
+        let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed\n");
+        refused.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
+        return refused;
+    }
+    match uri.path() {
+        "/metrics" => answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", store.metrics().render()),
+        "/health" => health(store, uri.query().unwrap_or_default()).await,
+        _ => {
+            let version = format!(r#"{{"etcdserver":"{COMPATIBLE_VERSION}","etcdcluster":"{CLUSTER_VERSION}"}}"#);
+            answer(StatusCode::OK, "application/json", version)
+        }
+    }
+}
+
+/// Healthy is who can answer a read, a linearizable one unless `serializable=true` is asked for.
+async fn health(store: &LocalStore, query: &str) -> Response<Body> {
+    let serializable = query.split('&').any(|pair| pair == "serializable=true");
+    let reason = match serializable {
+        true => None,
+        false if store.replica().term_and_leader().1 == 0 => Some("RAFT NO LEADER".to_owned()),
+        false => store.replica().linearize().await.err().map(|error| format!("RANGE ERROR:{error}")),
+    };
+    match reason {
+        None => answer(StatusCode::OK, TEXT, r#"{"health":"true","reason":""}"#),
+        Some(reason) => {
+            let health = serde_json::json!({ "health": "false", "reason": reason });
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{health}\n"))
+        }
+    }
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut answer = Response::new(Body::new(Full::new(body.into())));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    answer
+}
+
+/// An answer whose head already says that the call failed, in the other library's words.
+fn reworded(answer: Response<Body>, uri: &Uri) -> Response<Body> {
+    match refusal(answer.headers()) {
+        None => answer,
+        Some(status) if status.code() == Code::Unimplemented && status.message().is_empty() => {
+            Status::unimplemented(unknown(uri.path())).into_http()
+        }
+        Some(status) => too_large(status).into_http(),
+    }
+}
+
+fn refusal(head: &HeaderMap) -> Option<Status> {
+    if !head.contains_key(GRPC_STATUS) {
+        return None;
+    }
+    Status::from_header_map(head)
+}
+
+/// A message above the limit, as gRPC for Go refuses it; every other status as it is.
+pub(super) fn too_large(status: Status) -> Status {
+    let numbers = || {
+        let rest = status.message().strip_prefix("Error, decoded message length too large: found ")?;
+        rest.strip_suffix(" bytes")?.split_once(" bytes, the limit is: ")
+    };
+    match numbers() {
+        Some((found, limit)) if status.code() == Code::OutOfRange => {
+            Status::resource_exhausted(format!("grpc: received message larger than max ({found} vs. {limit})"))
+        }
+        _ => status,
+    }
+}
+
+/// What a call of `path` fails with where nothing is there.
+fn unknown(path: &str) -> String {
+    const SERVED: [&str; 5] = [
+        "etcdserverpb.KV",
+        "etcdserverpb.Watch",
+        "etcdserverpb.Lease",
+        "etcdserverpb.Cluster",
+        "etcdserverpb.Maintenance",
+    ];
+    match path.strip_prefix('/').and_then(|path| path.rsplit_once('/')) {
+        None => format!("malformed method name: {path:?}"),
+        Some((service, method)) if SERVED.contains(&service) => {
+            format!("unknown method {method} for service {service}")
+        }
+        Some((service, _)) => format!("unknown service {service}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_nothing_are_refused_in_the_words_of_grpc_for_go() {
+        assert_eq!(unknown("/etcdserverpb.KV/Nope"), "unknown method Nope for service etcdserverpb.KV");
+        assert_eq!(unknown("/etcdserverpb.Auth/AuthStatus"), "unknown service etcdserverpb.Auth");
+        assert_eq!(unknown("/nonsense"), "malformed method name: \"/nonsense\"");
+    }
+
+    #[test]
+    fn only_the_librarys_own_refusal_is_reworded() {
+        let compacted = Status::out_of_range("etcdserver: mvcc: required revision has been compacted");
+        assert_eq!(too_large(compacted).code(), Code::OutOfRange);
+        let large = "Error, decoded message length too large: found 7 bytes, the limit is: 5 bytes";
+        let large = too_large(Status::out_of_range(large));
+        assert_eq!(large.code(), Code::ResourceExhausted);
+        assert_eq!(large.message(), "grpc: received message larger than max (7 vs. 5)");
+    }
+}
