@@ -9,6 +9,7 @@ pub mod accept;
 pub mod body;
 pub mod connection;
 pub mod context;
+pub mod gather;
 pub mod peer;
 pub mod respond;
 pub mod tls;

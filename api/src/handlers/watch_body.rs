@@ -8,11 +8,11 @@ use crate::registry::{KindInfo, Registry};
 use api_machinery::table::IncludeObject;
 use api_storage::{EventKind, Watch, WatchItem};
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::Stream;
 use http_body::{Frame, SizeHint};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Events that are ready at once are joined up to this size: one chunk, one TLS record.
@@ -46,36 +46,56 @@ pub(super) struct WatchBody {
     watch: Watch,
     encoder: Option<Encoder>,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// An event that did not fit into the frame before.
+    /// Events of one wake-up that did not fit into the frames before. Holds nothing while the watch is idle.
+    rest: std::vec::IntoIter<Arc<WatchItem>>,
+    /// The event before those, already encoded.
     held: Option<Bytes>,
     done: bool,
 }
 
 impl WatchBody {
     pub(super) fn new(watch: Watch, encoder: Option<Encoder>, closing: CancellationToken) -> Self {
-        Self { watch, encoder, closing: Box::pin(closing.cancelled_owned()), held: None, done: false }
+        let rest = Vec::new().into_iter();
+        Self { watch, encoder, closing: Box::pin(closing.cancelled_owned()), rest, held: None, done: false }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(held) = self.held.take() {
-            return Poll::Ready(Some(held));
+    /// The next events, at least one; `false` when the watch is over.
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if !self.is_drained() {
+            return Poll::Ready(true);
         }
         if self.done {
-            return Poll::Ready(None);
+            return Poll::Ready(false);
         }
-        match Pin::new(&mut self.watch).poll_next(cx) {
-            Poll::Ready(Some(item)) => {
-                Poll::Ready(Some(tracing::trace_span!("wire").in_scope(|| match &mut self.encoder {
-                    None => item.wire(),
-                    Some(encoder) => encoder.encode(&item),
-                })))
+        let mut items = Vec::new();
+        match self.watch.poll_batch(cx, &mut items) {
+            Poll::Ready(more) => {
+                self.done = !more;
+                self.rest = items.into_iter();
+                Poll::Ready(more)
             }
-            Poll::Ready(None) => {
+            Poll::Pending if self.closing.as_mut().poll(cx).is_ready() => {
                 self.done = true;
-                Poll::Ready(None)
+                Poll::Ready(false)
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.held.is_none() && self.rest.len() == 0
+    }
+
+    /// The next event's bytes, if it is there.
+    fn next_bytes(&mut self) -> Option<Bytes> {
+        if let Some(held) = self.held.take() {
+            return Some(held);
+        }
+        let item = self.rest.next()?;
+        Some(tracing::trace_span!("wire").in_scope(|| match &mut self.encoder {
+            None => item.wire(),
+            Some(encoder) => encoder.encode(&item),
+        }))
     }
 }
 
@@ -85,36 +105,34 @@ impl http_body::Body for WatchBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let first = match this.poll_event(cx) {
-            Poll::Ready(Some(first)) => first,
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => {
-                if std::future::Future::poll(this.closing.as_mut(), cx).is_ready() {
-                    this.done = true;
-                    return Poll::Ready(None);
-                }
-                return Poll::Pending;
-            }
-        };
-        let mut joined: Option<BytesMut> = None;
-        while let Poll::Ready(Some(next)) = this.poll_event(cx) {
-            let bytes = joined.as_ref().map_or(first.len(), BytesMut::len);
+        if !ready!(this.poll_events(cx)) {
+            return Poll::Ready(None);
+        }
+        let Some(first) = this.next_bytes() else { return Poll::Ready(None) };
+        if this.rest.len() == 0 {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let mut joined = BytesMut::new();
+        while let Some(next) = this.next_bytes() {
+            let bytes = first.len().max(joined.len());
             if bytes + next.len() > JOINED_BYTES_MAX {
                 this.held = Some(next);
                 break;
             }
-            let joined = joined.get_or_insert_with(|| {
-                let mut joined = BytesMut::with_capacity(JOINED_BYTES_MAX);
+            if joined.is_empty() {
+                joined.reserve(JOINED_BYTES_MAX.min(first.len() * (this.rest.len() + 2)));
                 joined.put_slice(&first);
-                joined
-            });
+            }
             joined.put_slice(&next);
         }
-        Poll::Ready(Some(Ok(Frame::data(joined.map_or(first, BytesMut::freeze)))))
+        if joined.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        Poll::Ready(Some(Ok(Frame::data(joined.freeze()))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.done && self.held.is_none()
+        self.done && self.is_drained()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,7 +1,8 @@
 //! One connection after the handshake: HTTP/2 or HTTP/1.1 by ALPN, until it ends, idles too long or is asked to end.
 
+use crate::http::gather::Gathered;
 use crate::http::peer::Peer;
-use crate::http::{Body, RequestBody};
+use crate::http::{Body, BoxError, RequestBody};
 use ::http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -9,6 +10,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -54,7 +56,8 @@ pub async fn serve<S: Service>(
     stop: CancellationToken,
 ) {
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let io = TokioIo::new(stream);
+    let output = Gathered::new(stream);
+    let io = TokioIo::new(output.clone());
     let answer = {
         let peer = Arc::clone(&peer);
         service_fn(move |request: Request<hyper::body::Incoming>| {
@@ -77,14 +80,14 @@ pub async fn serve<S: Service>(
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .keep_alive_interval(Duration::from_secs(PING_INTERVAL_SECONDS))
             .keep_alive_timeout(Duration::from_secs(PING_TIMEOUT_SECONDS));
-        drive(builder.serve_connection(io, answer), &peer, &stop).await
+        drive(builder.serve_connection(io, answer), &output, &peer, &stop).await
     } else {
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(IDLE_SECONDS))
             .max_buf_size(HEADER_BYTES_MAX as usize);
-        drive(builder.serve_connection(io, answer), &peer, &stop).await
+        drive(builder.serve_connection(io, answer), &output, &peer, &stop).await
     };
     if let Err(error) = outcome {
         tracing::debug!(peer = %peer.address, %error, "connection ended");
@@ -123,14 +126,21 @@ where
     }
 }
 
-async fn drive(connection: impl Drive, peer: &Peer, stop: &CancellationToken) -> hyper::Result<()> {
+async fn drive(
+    connection: impl Drive,
+    output: &Gathered<TlsStream<TcpStream>>,
+    peer: &Peer,
+    stop: &CancellationToken,
+) -> Result<(), BoxError> {
     let mut connection = pin!(connection);
     let mut finishing = false;
+    let mut has_yielded = false;
     let started = tokio::time::Instant::now();
     loop {
+        let turn = std::future::poll_fn(|cx| poll_turn(cx, connection.as_mut(), output, peer, &mut has_yielded));
         tokio::select! {
             biased;
-            outcome = connection.as_mut() => return outcome,
+            outcome = turn => return outcome,
             () = stop.cancelled(), if !finishing => {
                 finishing = true;
                 connection.as_mut().finish();
@@ -146,5 +156,28 @@ async fn drive(connection: impl Drive, peer: &Peer, stop: &CancellationToken) ->
                 }
             }
         }
+    }
+}
+
+/// One turn: hyper does what it can, then what it wrote goes out together.
+///
+/// Where several requests share the connection, the turn first lets the tasks that are ready run: an event wakes all
+/// watches at once, and the first to write would otherwise have the connection send its frame alone.
+fn poll_turn(
+    cx: &mut Context<'_>,
+    connection: Pin<&mut impl Drive>,
+    output: &Gathered<TlsStream<TcpStream>>,
+    peer: &Peer,
+    has_yielded: &mut bool,
+) -> Poll<Result<(), BoxError>> {
+    *has_yielded = !*has_yielded && peer.running() > 1;
+    if *has_yielded {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    let outcome = connection.poll(cx);
+    match output.poll_send(cx) {
+        Poll::Ready(Err(error)) if outcome.is_pending() => Poll::Ready(Err(error.into())),
+        _ => outcome.map_err(Into::into),
     }
 }

@@ -49,6 +49,11 @@ impl Peer {
         }
     }
 
+    /// Requests that are being answered; open watches count.
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// Whether any request came yet.
     pub(crate) fn has_asked(&self) -> bool {
         self.seen.load(Ordering::Relaxed)
@@ -56,6 +61,6 @@ impl Peer {
 
     /// How long nothing has been going on; `None` while something is.
     pub(crate) fn idle(&self) -> Option<Duration> {
-        (self.running.load(Ordering::Relaxed) == 0).then(|| self.idle_since.lock().elapsed())
+        (self.running() == 0).then(|| self.idle_since.lock().elapsed())
     }
 }

@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let cpu_before = server.cpu_seconds()?;
     let alone = writer.run(arguments.rate, arguments.seconds).await?;
     let cpu_of_writes = server.cpu_seconds()? - cpu_before;
-    println!("writes alone: {}, CPU us a write: {:.0}", alone.summary(), microseconds_each(cpu_of_writes, alone.len()));
+    println!("writes alone: {}, {:.2} s of CPU", alone.summary(), cpu_of_writes);
 
     let (resume, resumed) = watch::channel(false);
     let mut watchers = JoinSet::new();
@@ -99,7 +99,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
         "{} idle watches: opened in {:.1} s, KiB of memory a watch: {}",
         arguments.watchers,
         opening.as_secs_f64(),
-        against(rss_bytes as f64 / 1024.0 / arguments.watchers.max(1) as f64, IDLE_WATCH_KIB_BAR)
+        against(rss_bytes as f64 / 1024.0 / arguments.watchers as f64, IDLE_WATCH_KIB_BAR)
     );
 
     let cpu_before = server.cpu_seconds()?;

@@ -49,14 +49,17 @@ impl Latencies {
     }
 }
 
-/// `value` against the most it should be.
+/// `value` against the most it should be; what was not measured meets no bar.
 pub(crate) fn against(value: f64, bar: f64) -> String {
+    if !value.is_finite() {
+        return format!("not measured (bar {bar:.0})");
+    }
     format!("{value:.2} (bar {bar:.0}, {})", if value <= bar { "met" } else { "MISSED" })
 }
 
-/// Seconds of CPU spread over `count`, in microseconds.
+/// Seconds of CPU spread over `count`, in microseconds; no number where there was nothing to spread it over.
 pub(crate) fn microseconds_each(cpu_seconds: f64, count: u64) -> f64 {
-    cpu_seconds * MICROSECONDS_PER_SECOND / count.max(1) as f64
+    if count == 0 { f64::NAN } else { cpu_seconds * MICROSECONDS_PER_SECOND / count as f64 }
 }
 
 #[cfg(test)]
@@ -78,5 +81,11 @@ mod tests {
     fn a_bar_that_is_missed_is_called_so() {
         assert!(against(5.0, 5.0).ends_with("met)"));
         assert!(against(5.1, 5.0).ends_with("MISSED)"));
+    }
+
+    #[test]
+    fn nothing_answered_meets_no_bar() {
+        let said = against(microseconds_each(0.0, 0), 5.0);
+        assert!(!said.contains("met") && said.contains("not measured"), "{said}");
     }
 }

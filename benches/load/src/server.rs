@@ -1,17 +1,19 @@
-//! The server under test: started on a fresh data directory, observed from outside through `/proc`, and killed at the end.
+//! The server under test: started on a fresh data directory, observed from outside through `/proc`, and told to end.
 
 use crate::connection::Connection;
 use crate::kubeconfig::Target;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
 use http::{Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The namespace that all objects lie in.
 pub(crate) const NAMESPACE: &str = "load";
@@ -21,6 +23,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const START_SECONDS_MAX: u64 = 60;
 /// How often a server that starts is asked.
 const POLL_MILLISECONDS: u64 = 50;
+/// A server that has not ended this long after SIGTERM is killed, and that is an error.
+const STOP_SECONDS_MAX: u64 = 60;
 const WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// Which server to start, and where.
@@ -37,7 +41,7 @@ pub(crate) struct ServerArguments {
     scratch: PathBuf,
 }
 
-/// A running server; it dies with this.
+/// A running server; it is killed with this where [`Self::stop`] was not reached.
 pub(crate) struct Server {
     /// How to reach it.
     pub(crate) target: Target,
@@ -105,15 +109,24 @@ impl Server {
         std::fs::read_to_string(format!("/proc/{pid}/{file}")).context("the server is gone")
     }
 
-    /// Kills it and removes its data.
+    /// Asks it to end, as an operator would, waits for that and removes its data.
     ///
     /// # Errors
-    /// It was gone already, or its data cannot be removed.
+    /// It was gone already, does not end in time or not well, or its data cannot be removed.
     pub(crate) async fn stop(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the server ended by itself with {status}");
         }
-        self.child.kill().await?;
+        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).context("the server is gone")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = match timeout(Duration::from_secs(STOP_SECONDS_MAX), self.child.wait()).await {
+            Ok(status) => status?,
+            Err(_elapsed) => {
+                self.child.kill().await?;
+                bail!("the server did not end within {STOP_SECONDS_MAX} s of SIGTERM");
+            }
+        };
+        ensure!(status.success(), "the server ended with {status} after SIGTERM");
         self.data.close().context("cannot remove the data directory")
     }
 }

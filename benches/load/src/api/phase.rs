@@ -116,9 +116,9 @@ impl Phase {
 }
 
 impl Outcome {
-    /// Whether every request was answered.
+    /// Whether every request was answered, and there was one.
     pub(super) fn is_whole(&self) -> bool {
-        self.failures == 0
+        self.failures == 0 && self.latencies.len() > 0
     }
 }
 
