@@ -8,6 +8,8 @@ use api_storage::{ListOptions, ReadRevision, StorageError};
 use serde_json::Value;
 
 const PREEMPT_LOWER: &str = "PreemptLowerPriority";
+/// What the JSON of a default class has in it, and most other classes do not.
+const GLOBAL_DEFAULT: &[u8] = b"\"globalDefault\"";
 
 struct Class {
     name: String,
@@ -96,6 +98,10 @@ async fn default_class(classes: &Kind) -> Result<Option<Class>, Status> {
     let options = ListOptions { revision: api_storage::ListRevision::Any, ..ListOptions::default() };
     let mut found: Option<Class> = None;
     for stored in classes.store()?.list(options).await.map_err(fail)?.items {
+        // Every pod without a class comes by here: only what could be a default is parsed.
+        if memchr::memmem::find(&stored.stored_json(), GLOBAL_DEFAULT).is_none() {
+            continue;
+        }
         let object = stored.decode().map_err(fail)?;
         if value::bool_at(&object, &["globalDefault"]) == Some(true) {
             let class = read(&object);

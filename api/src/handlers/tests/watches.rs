@@ -37,6 +37,33 @@ impl Events {
     }
 }
 
+#[tokio::test]
+async fn events_that_are_ready_at_once_share_frames_in_order_and_a_large_one_has_its_own() {
+    const FRAME_BYTES_MAX: usize = 16 * 1024;
+    let server = Server::start().await;
+    let names: Vec<_> = (0..40).map(|at| format!("m{at:02}")).collect();
+    for name in &names {
+        let bytes = if name == "m20" { 2 * FRAME_BYTES_MAX } else { 1024 };
+        server.post(MAPS, &json!({"metadata": {"name": name}, "data": {"v": "x".repeat(bytes)}})).await.expect(201);
+    }
+    let mut events = Events::open(&server, &format!("{MAPS}?watch=1&resourceVersion=0"), "*/*").await;
+    let (mut seen, mut frames) = (Vec::new(), 0);
+    while seen.len() < names.len() {
+        let frame = events.body.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+        let lines: Vec<Value> = frame
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).expect("whole events"))
+            .collect();
+        assert!(frame.len() <= FRAME_BYTES_MAX || lines.len() == 1, "{} bytes, {} events", frame.len(), lines.len());
+        let name = |event: &Value| event["object"]["metadata"]["name"].as_str().expect("a name").to_owned();
+        seen.extend(lines.iter().map(name));
+        frames += 1;
+    }
+    assert_eq!(seen, names);
+    assert!(frames < 10, "{frames}");
+}
+
 // proves: AM-17
 #[tokio::test]
 async fn a_watch_shows_the_state_and_then_every_change() {
