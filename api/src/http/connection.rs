@@ -170,11 +170,13 @@ fn poll_turn(
     peer: &Peer,
     has_yielded: &mut bool,
 ) -> Poll<Result<(), BoxError>> {
-    *has_yielded = !*has_yielded && peer.running() > 1;
+    let is_shared = peer.running() > 1;
+    *has_yielded = !*has_yielded && is_shared;
     if *has_yielded {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
+    output.set_gathering(is_shared);
     let outcome = connection.poll(cx);
     match output.poll_send(cx) {
         Poll::Ready(Err(error)) if outcome.is_pending() => Poll::Ready(Err(error.into())),

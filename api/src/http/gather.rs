@@ -27,6 +27,8 @@ struct Output<I> {
     sent: usize,
     /// Whether `io` may hold bytes of its own that are to be sent.
     is_dirty: bool,
+    /// Whether writes wait for the end of the turn.
+    gathers: bool,
 }
 
 impl<I> Clone for Gathered<I> {
@@ -38,7 +40,13 @@ impl<I> Clone for Gathered<I> {
 impl<I: AsyncWrite + Unpin> Gathered<I> {
     /// Gathers writes to `io`.
     pub fn new(io: I) -> Self {
-        Self(Arc::new(Mutex::new(Output { io, bytes: Vec::new(), sent: 0, is_dirty: false })))
+        Self(Arc::new(Mutex::new(Output { io, bytes: Vec::new(), sent: 0, is_dirty: false, gathers: true })))
+    }
+
+    /// Whether writes are to wait for the end of the turn. Where one request has the connection for itself there is
+    /// nothing to join, and its bytes are spared a copy.
+    pub fn set_gathering(&self, gathers: bool) {
+        self.0.lock().gathers = gathers;
     }
 
     /// Sends what has been written since the last call. While the peer does not read this is pending, and the task is
@@ -74,6 +82,10 @@ impl<I: AsyncWrite + Unpin> Output<I> {
     fn poll_gather(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if self.bytes.len() >= GATHERED_BYTES_MAX {
             ready!(self.poll_drain(cx))?;
+        }
+        if !self.gathers && self.bytes.is_empty() {
+            self.is_dirty = true;
+            return Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
         }
         let before = self.bytes.len();
         let wanted: usize = pieces.iter().map(|piece| piece.len()).sum();
@@ -182,6 +194,19 @@ mod tests {
         gathered.write_all(&wanted[GATHERED_BYTES_MAX..]).await.expect("there is room again");
         gathered.shutdown().await.expect("the socket takes it");
         assert_eq!(gathered.0.lock().io.bytes, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_lone_request_writes_straight_to_the_socket_but_never_past_what_is_gathered() {
+        let mut gathered = Gathered::new(Socket { room: usize::MAX, ..Socket::default() });
+        gathered.write_all(b"one ").await.expect("there is room");
+        gathered.set_gathering(false);
+        gathered.write_all(b"two ").await.expect("there is room");
+        assert_eq!(gathered.0.lock().io.writes, 0);
+        poll_fn(|cx| gathered.poll_send(cx)).await.expect("the socket takes it");
+        gathered.write_all(b"three").await.expect("there is room");
+        let output = gathered.0.lock();
+        assert_eq!((output.io.writes, &output.io.bytes[..]), (2, &b"one two three"[..]));
     }
 
     #[tokio::test]
