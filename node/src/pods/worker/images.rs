@@ -63,6 +63,10 @@ impl Worker {
         if let Some(error) = self.pulls.backing_off(image, Timestamp::now()) {
             let message = format!("Back-off pulling image {image:?}");
             let why = format!("{message}: ErrImagePull: {error}");
+            // A look that something else caused is no further wait.
+            if self.context.waiting.get(name).is_some_and(|(reason, _)| reason == "ImagePullBackOff") {
+                return Ok(false);
+            }
             recorder.pod(pod, Some(name), false, "BackOff", message);
             return Ok(self.waits_for_image(pod, name, "ImagePullBackOff", why));
         }
