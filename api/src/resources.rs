@@ -55,9 +55,9 @@ pub static TABLE: &[&dyn Strategy] = &[
     &authorization::subject_access_review::SubjectAccessReview,
     &coordination::lease::Lease,
     &discovery::endpoint_slice::EndpointSlice,
-    &rbac::cluster_role_binding::ClusterRoleBinding,
+    &rbac::binding::CLUSTER_ROLE_BINDING,
     &rbac::cluster_role::ClusterRole,
-    &rbac::role_binding::RoleBinding,
+    &rbac::binding::ROLE_BINDING,
     &rbac::role::Role,
     &scheduling::priority_class::PriorityClass,
 ];

@@ -1,40 +1,11 @@
 use super::*;
-use crate::registry::strategy::{ALL_VERBS, CREATE_ONLY, NameRule, Subresource};
+use crate::registry::Strategy;
+use crate::resources::{authentication::token_review::TokenReview, core::pod::Pod};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-static PODS: KindInfo = KindInfo {
-    group: "",
-    version: "v1",
-    kind: "Pod",
-    resource: "pods",
-    singular: "pod",
-    short_names: &["po"],
-    categories: &["all"],
-    namespaced: true,
-    verbs: ALL_VERBS,
-    subresources: &[Subresource::STATUS, Subresource::LOG],
-    name_rule: NameRule::Subdomain,
-    stored: true,
-};
-
-static REVIEWS: KindInfo = KindInfo {
-    group: "authentication.k8s.io",
-    version: "v1",
-    kind: "TokenReview",
-    resource: "tokenreviews",
-    singular: "tokenreview",
-    short_names: &[],
-    categories: &[],
-    namespaced: false,
-    verbs: CREATE_ONLY,
-    subresources: &[],
-    name_rule: NameRule::Subdomain,
-    stored: false,
-};
-
 fn openapi() -> OpenApi {
-    OpenApi::of([&REVIEWS, &PODS].into_iter())
+    OpenApi::of([TokenReview.info(), Pod.info()].into_iter())
 }
 
 async fn json(response: Response<Body>) -> Value {

@@ -2,10 +2,8 @@
 
 pub mod binding;
 pub mod cluster_role;
-pub mod cluster_role_binding;
 mod escalation;
 pub mod role;
-pub mod role_binding;
 pub mod rules;
 
 /// The group of these kinds.

@@ -1,7 +1,10 @@
-//! What bindings of both scopes have in common: a role, subjects, and that nobody binds what he does not hold.
+//! RoleBinding and ClusterRoleBinding: who has the rights of a role in a namespace, or in the whole cluster. One strategy
+//! serves both kinds, which differ in their scope and in what that allows.
 
 use super::GROUP;
-use crate::registry::strategy::Column;
+use super::escalation::NoEscalation;
+use crate::auth::authz::escalation;
+use crate::registry::strategy::{ALL_VERBS, Column, Hooks, KindInfo, NameRule, Strategy};
 use crate::resources::cells;
 use crate::resources::check;
 use crate::resources::value::{child, default_zero, items_mut, list, name, text};
@@ -10,8 +13,77 @@ use api_machinery::names;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+/// The strategy of one of the two kinds.
+pub struct Binding {
+    info: &'static KindInfo,
+    hooks: NoEscalation,
+}
+
+const fn info(kind: &'static str, resource: &'static str, singular: &'static str, namespaced: bool) -> KindInfo {
+    KindInfo {
+        group: GROUP,
+        version: "v1",
+        kind,
+        resource,
+        singular,
+        short_names: &[],
+        categories: &[],
+        namespaced,
+        verbs: ALL_VERBS,
+        subresources: &[],
+        name_rule: NameRule::PathSegment,
+        stored: true,
+    }
+}
+
+/// Binds a role of the namespace or of the cluster within a namespace.
+pub static ROLE_BINDING: Binding = Binding {
+    info: &info("RoleBinding", "rolebindings", "rolebinding", true),
+    hooks: NoEscalation { resource: "rolebindings", check: escalation::check_binding },
+};
+
+/// Binds a role of the cluster everywhere.
+pub static CLUSTER_ROLE_BINDING: Binding = Binding {
+    info: &info("ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding", false),
+    hooks: NoEscalation { resource: "clusterrolebindings", check: escalation::check_binding },
+};
+
+impl Strategy for Binding {
+    fn info(&self) -> &'static KindInfo {
+        self.info
+    }
+
+    fn default(&self, object: &mut Value) {
+        default(object);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        validate(object, self.info.namespaced)
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> ErrorList {
+        validate_update(new, old, self.info.namespaced)
+    }
+
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(&self.hooks)
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        COLUMNS
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        row(object, now)
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+}
+
 /// Columns of bindings.
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     Column::NAME,
     Column::new("Role", "string"),
     Column::AGE,
@@ -21,7 +93,7 @@ pub(super) const COLUMNS: &[Column] = &[
 ];
 
 /// Fills in the API groups of the role and of subjects.
-pub(super) fn default(object: &mut Value) {
+fn default(object: &mut Value) {
     if let Some(role) = child(object, "roleRef") {
         default_zero(role, "apiGroup", GROUP);
     }
@@ -33,7 +105,7 @@ pub(super) fn default(object: &mut Value) {
 }
 
 /// Checks a binding. Within a namespace it may name a role of that namespace, and service accounts without theirs.
-pub(super) fn validate(object: &Value, namespaced: bool) -> ErrorList {
+fn validate(object: &Value, namespaced: bool) -> ErrorList {
     let mut errors = ErrorList::new();
     let (role, path) = (&object["roleRef"], Path::root("roleRef"));
     check::one_of(text(role, "apiGroup"), &[GROUP], &path.child("apiGroup"), &mut errors);
@@ -50,7 +122,7 @@ pub(super) fn validate(object: &Value, namespaced: bool) -> ErrorList {
 }
 
 /// Checks a change of a binding: its role stays.
-pub(super) fn validate_update(new: &Value, old: &Value, namespaced: bool) -> ErrorList {
+fn validate_update(new: &Value, old: &Value, namespaced: bool) -> ErrorList {
     let mut errors = validate(new, namespaced);
     let role = &new["roleRef"];
     if ["apiGroup", "kind", "name"].iter().any(|key| text(role, key) != text(&old["roleRef"], key)) {
@@ -92,7 +164,7 @@ fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut
 }
 
 /// The row of a binding.
-pub(super) fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value, now: Timestamp) -> Vec<Value> {
     let role = &object["roleRef"];
     let of = |kind: &str| {
         let subjects = list(object, "subjects").iter().filter(|subject| text(subject, "kind") == kind);

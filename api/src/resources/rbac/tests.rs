@@ -1,8 +1,7 @@
+use super::binding::{CLUSTER_ROLE_BINDING, ROLE_BINDING};
 use super::cluster_role::ClusterRole;
-use super::cluster_role_binding::ClusterRoleBinding;
 use super::escalation::only_for_collection;
 use super::role::Role;
-use super::role_binding::RoleBinding;
 use crate::registry::Strategy;
 use crate::resources::testing::{created, errors_of, messages, row};
 use serde_json::{Value, json};
@@ -65,13 +64,13 @@ fn bindings_name_a_role_and_subjects() {
         json!({"kind": "Role", "name": "r"}),
         json!([{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s"}]),
     );
-    let made = created(&RoleBinding, good.clone());
+    let made = created(&ROLE_BINDING, good.clone());
     assert_eq!(made["roleRef"]["apiGroup"], "rbac.authorization.k8s.io");
     assert_eq!(made["subjects"][0]["apiGroup"], "rbac.authorization.k8s.io");
     assert_eq!(made["subjects"][1].get("apiGroup"), None);
-    assert_eq!(errors_of(&RoleBinding, good.clone()), [""; 0]);
+    assert_eq!(errors_of(&ROLE_BINDING, good.clone()), [""; 0]);
     assert_eq!(
-        errors_of(&ClusterRoleBinding, good),
+        errors_of(&CLUSTER_ROLE_BINDING, good),
         [
             "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\"",
             "subjects[1].namespace: Required value",
@@ -80,7 +79,7 @@ fn bindings_name_a_role_and_subjects() {
     let bad =
         binding(json!({"kind": "Role", "name": "a/b"}), json!([{"kind": "Robot"}, {"kind": "Group", "name": ""}]));
     assert_eq!(
-        errors_of(&RoleBinding, bad),
+        errors_of(&ROLE_BINDING, bad),
         [
             "roleRef.name: Invalid value: \"a/b\": may not contain '/'",
             "subjects[0].name: Required value",
@@ -94,10 +93,10 @@ fn bindings_name_a_role_and_subjects() {
 // proves: AM-33
 #[test]
 fn a_binding_stays_with_its_role() {
-    let role = |name: &str| created(&RoleBinding, binding(json!({"kind": "Role", "name": name}), json!([])));
-    assert_eq!(messages(RoleBinding.validate_update(&role("a"), &role("a"))), [""; 0]);
+    let role = |name: &str| created(&ROLE_BINDING, binding(json!({"kind": "Role", "name": name}), json!([])));
+    assert_eq!(messages(ROLE_BINDING.validate_update(&role("a"), &role("a"))), [""; 0]);
     assert_eq!(
-        messages(RoleBinding.validate_update(&role("b"), &role("a"))),
+        messages(ROLE_BINDING.validate_update(&role("b"), &role("a"))),
         [
             "roleRef: Invalid value: {\"APIGroup\":\"rbac.authorization.k8s.io\",\"Kind\":\"Role\",\"Name\":\"b\"}: cannot \
              change roleRef"
@@ -123,7 +122,7 @@ fn rows_show_role_and_subjects() {
         json!({"kind": "ClusterRole", "name": "admin"}),
         json!([{"kind": "User", "name": "u"}, {"kind": "User", "name": "v"}, {"kind": "ServiceAccount", "namespace": "n", "name": "s"}]),
     );
-    assert_eq!(row(&RoleBinding, &object, "2026-01-01T00:00:03Z"), "b | ClusterRole/admin | 3s | u, v |  | n/s");
+    assert_eq!(row(&ROLE_BINDING, &object, "2026-01-01T00:00:03Z"), "b | ClusterRole/admin | 3s | u, v |  | n/s");
     let role = json!({"metadata": {"name": "r", "creationTimestamp": "2026-01-01T00:00:00Z"}});
     assert_eq!(row(&ClusterRole, &role, "2026-01-01T00:00:03Z"), "r | 2026-01-01T00:00:00Z");
 }
