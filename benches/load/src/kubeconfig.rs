@@ -1,4 +1,4 @@
-//! The administrator's kubeconfig as the server writes it: JSON, with keys and certificates inside.
+//! The administrator's kubeconfig as the server writes it: YAML, with keys and certificates inside.
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -27,8 +27,8 @@ impl Target {
     /// # Errors
     /// It cannot be read, or is not what the server writes.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Value = serde_json::from_slice(&text).context("the kubeconfig is not JSON")?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let config: Value = serde_saphyr::from_str(&text).context("the kubeconfig is not YAML")?;
         let server = config["clusters"][0]["cluster"]["server"].as_str().context("the kubeconfig names no server")?;
         let uri: http::Uri = server.parse().context("the kubeconfig's server is no URL")?;
         let authority = uri.authority().context("the kubeconfig's server has no host")?;

@@ -36,7 +36,7 @@ pub(crate) fn path(data_dir: &std::path::Path) -> PathBuf {
     data_dir.join("admin.kubeconfig")
 }
 
-/// A kubeconfig with the administrator's certificate, as JSON, which is YAML.
+/// A kubeconfig with the administrator's certificate, in YAML as `kubectl config view --raw` shows it.
 ///
 /// # Errors
 /// The administrator's key or certificate cannot be read.
@@ -53,5 +53,44 @@ pub(crate) fn render(pki: &Pki, server: &str) -> Result<String> {
         "contexts": [{ "name": "raftsman", "context": { "cluster": "raftsman", "user": "admin" } }],
         "current-context": "raftsman",
     });
-    Ok(serde_json::to_string_pretty(&config)? + "\n")
+    let one_line_each = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    Ok(serde_saphyr::to_string_with_options(&config, one_line_each)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pki, render};
+
+    #[test]
+    fn a_kubeconfig_is_yaml_with_one_field_a_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pki = Pki::create(&folder.path().join("pki")).expect("keys");
+        let text = render(&pki, "https://127.0.0.1:6443").expect("a kubeconfig");
+        let lines: Vec<&str> = text.lines().map(|line| line.split("-data: ").next().expect("a part")).collect();
+        assert_eq!(
+            lines,
+            [
+                "apiVersion: v1",
+                "clusters:",
+                "- cluster:",
+                "    certificate-authority",
+                "    server: https://127.0.0.1:6443",
+                "  name: raftsman",
+                "contexts:",
+                "- context:",
+                "    cluster: raftsman",
+                "    user: admin",
+                "  name: raftsman",
+                "current-context: raftsman",
+                "kind: Config",
+                "users:",
+                "- name: admin",
+                "  user:",
+                "    client-certificate",
+                "    client-key",
+            ],
+        );
+        let read = kube::config::Kubeconfig::from_yaml(&text).expect("what clients read");
+        assert_eq!(read.clusters[0].cluster.as_ref().expect("one").server.as_deref(), Some("https://127.0.0.1:6443"));
+    }
 }

@@ -78,6 +78,12 @@ fn yaml_and_json_decode_to_the_same_value_and_yaml_round_trips() {
     }
 }
 
+#[test]
+fn a_long_string_stays_on_its_line_in_yaml() {
+    let words = "word ".repeat(40) + "end";
+    assert_eq!(encode_as(Format::Yaml, &json!({ "message": words })), format!("message: {words}\n"));
+}
+
 // proves: AM-11
 #[test]
 fn duplicate_fields_are_found_with_their_paths() {

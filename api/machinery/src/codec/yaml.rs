@@ -33,7 +33,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
 }
 
 pub(super) fn encode(value: &Value) -> Bytes {
-    let text = serde_saphyr::to_string(value).expect("a JSON value has a YAML form");
+    // A long word as a folded block would be valid and would surprise everybody who reads the text by lines.
+    let unfolded = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let text = serde_saphyr::to_string_with_options(value, unfolded).expect("a JSON value has a YAML form");
     Bytes::from(text)
 }
 
