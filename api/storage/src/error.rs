@@ -119,17 +119,11 @@ impl StorageError {
     }
 }
 
-/// A write that may have happened is a timeout, one that has not may be sent again at once.
+/// What the store said, in its words and without a reason, as upstream's server passes etcd's errors on. It asks nobody to
+/// come back: clients would send a write again that may have happened, and where the quorum is lost `kubectl` would
+/// wait for minutes instead of saying so.
 fn store_status(error: &store_client::Error) -> Status {
-    if error.outcome_unknown() && error.retryable() {
-        Status::timeout(error, RETRY_AFTER_SECONDS)
-    } else if *error == store_client::Error::TOO_MANY_REQUESTS {
-        Status::too_many_requests(error.to_string(), RETRY_AFTER_SECONDS)
-    } else if error.code == store_client::Code::Unavailable {
-        Status::service_unavailable(error.to_string()).with_retry_after(RETRY_AFTER_SECONDS)
-    } else {
-        Status::internal_error(error)
-    }
+    Status::failure(500, "", error.to_string())
 }
 
 /// Failure of [`crate::ResourceStore::guaranteed_update`]: the storage's, or what the caller's function returned.
@@ -172,13 +166,8 @@ mod tests {
             ),
             (StorageError::WatchExpired { requested: 1, oldest: 7 }, 410, "Expired", "too old resource version: 1 (7)"),
             (StorageError::Initializing, 429, "TooManyRequests", "storage is (re)initializing"),
-            (StorageError::Store(store_client::Error::NO_LEADER), 503, "ServiceUnavailable", "etcdserver: no leader"),
-            (
-                StorageError::Store(store_client::Error::TIMEOUT),
-                504,
-                "Timeout",
-                "Timeout: etcdserver: request timed out",
-            ),
+            (StorageError::Store(store_client::Error::NO_LEADER), 500, "", "etcdserver: no leader"),
+            (StorageError::Store(store_client::Error::TIMEOUT), 500, "", "etcdserver: request timed out"),
         ] {
             let status = error.status(PODS, "web");
             assert_eq!((status.code, status.reason.as_str(), status.message.as_str()), (code, reason, text));
