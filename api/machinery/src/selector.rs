@@ -7,10 +7,12 @@ mod label;
 mod lexer;
 mod object;
 mod parser;
+mod requirement;
 
 pub use field::{FieldRequirement, FieldSelector};
-pub use label::{LabelSelector, Operator, Requirement};
+pub use label::LabelSelector;
 pub use object::validate_label_selector;
+pub use requirement::{Operator, Requirement};
 
 #[cfg(test)]
 mod tests;

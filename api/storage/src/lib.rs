@@ -14,6 +14,7 @@ mod consistency;
 mod continue_token;
 mod envelope;
 mod error;
+mod hub;
 mod item;
 mod leases;
 pub mod metrics;

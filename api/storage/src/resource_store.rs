@@ -6,9 +6,9 @@ mod write;
 
 use crate::cache::Cache;
 use crate::error::StorageError;
+use crate::hub::Hub;
 use crate::options::WatchOptions;
 use crate::resource::Resource;
-use crate::storage::Hub;
 use crate::watch::Watch;
 use std::sync::{Arc, OnceLock};
 

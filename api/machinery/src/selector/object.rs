@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::label::{LabelSelector, Operator, Requirement};
+use super::label::LabelSelector;
+use super::requirement::{Operator, Requirement};
 use crate::field::{Error, ErrorList, Path};
 use crate::gotext::quote;
 use crate::meta::validate_labels;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::label::{Operator, Requirement, check_key};
 use super::lexer::{Token, tokens};
+use super::requirement::{Operator, Requirement, check_key};
 
 const BINARY_OPERATORS: &str = "in, notin, =, ==, !=, gt, lt";
 

@@ -3,8 +3,8 @@
 use super::Source;
 use crate::cache::change::Change;
 use crate::error::StorageError;
+use crate::hub::Hub;
 use crate::item::WatchItem;
-use crate::storage::Hub;
 use crate::store_ops::watch_request;
 use crate::stored::Stored;
 use futures::future::BoxFuture;
