@@ -48,7 +48,7 @@ impl LocalStore {
             cluster_id: identity.cluster_id,
             member_id: identity.member_id,
             revision,
-            raft_term: self.replica.term_and_leader().0,
+            raft_term: self.replica.term(),
         }
     }
 

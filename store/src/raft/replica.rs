@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::raft::AppendEntriesResponse;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Start {
         let raft = Raft::build(identity.member_id, settings, network, log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
-        let leadership = Leadership::new(raft.server_metrics(), Arc::clone(&state));
+        let leadership = Leadership::new(&raft, Arc::clone(&state), config.election_timeout);
         let (proposals, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let (read_queue, reads) = mpsc::channel(WAITING_READS_MAX);
         let proposer = Proposer {
@@ -131,6 +132,7 @@ impl Start {
         supervisor.spawn(READ_INDEX, read_index::run(Arc::clone(&replica), self.reads, stop()));
         supervisor.spawn(LEASES, crate::lease::run(Arc::clone(&replica), stop()));
         supervisor.spawn(CONSENSUS, watch_consensus(Arc::clone(&replica), stop()));
+        supervisor.spawn(LEADER_LOSS, replica.leadership().watch_loss(stop()));
         if !replica.raft.is_initialized().await.map_err(|error| failed(&error))? {
             let alone = self.members.len() == 1;
             match replica.raft.initialize(self.members).await {
@@ -151,6 +153,8 @@ const PROPOSER: daemon::TaskKind = daemon::TaskKind { name: "store-proposer", on
 const READ_INDEX: daemon::TaskKind = daemon::TaskKind { name: "store-read-index", on_error: daemon::OnError::ShutDown };
 const LEASES: daemon::TaskKind = daemon::TaskKind { name: "store-leases", on_error: daemon::OnError::ShutDown };
 const CONSENSUS: daemon::TaskKind = daemon::TaskKind { name: "store-consensus", on_error: daemon::OnError::ShutDown };
+const LEADER_LOSS: daemon::TaskKind =
+    daemon::TaskKind { name: "store-leader-loss", on_error: daemon::OnError::ShutDown };
 
 impl Replica {
     pub(crate) fn identity(&self) -> Identity {
@@ -192,6 +196,11 @@ impl Replica {
 
     pub(super) fn transport(&self) -> &dyn Transport {
         &*self.transport
+    }
+
+    /// The term as this member sees it.
+    pub(crate) fn term(&self) -> u64 {
+        self.leadership.term()
     }
 
     /// Term and leader as this member sees them; leader 0 for none.
@@ -416,6 +425,9 @@ impl Handler for Replica {
             Method::Append => {
                 let request = network::decode_append(&request).map_err(|error| text(&error))?;
                 let response = self.raft.append_entries(request).await.map_err(|error| text(&error))?;
+                if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+                    self.leadership.contact().renew();
+                }
                 Ok(codec::encode(&AppendAnswer::from(response)))
             }
             Method::Vote => {
@@ -433,7 +445,13 @@ impl Handler for Replica {
                 let response = self.raft.handle_transfer_leader(request.into()).await.map_err(|error| text(&error))?;
                 Ok(codec::encode(&TransferAnswer::from(response)))
             }
-            Method::Snapshot => self.receiver.receive(&self.state, &self.raft, &request).await,
+            Method::Snapshot => {
+                let answer = self.receiver.receive(&self.state, &self.raft, &request).await;
+                if answer.is_ok() {
+                    self.leadership.contact().renew();
+                }
+                answer
+            }
             Method::Propose => self.answer_forwarded(&request).await.map_err(|error| text(&error)),
             Method::ReadIndex => self.answer_read_index().await,
             Method::Lease => self.answer_lease(&request).await,
@@ -474,6 +492,10 @@ async fn watch_consensus(replica: Arc<Replica>, stop: tokio_util::sync::Cancella
         let now = metrics.borrow_watched().current_leader;
         if now.is_some() && now != leader {
             leader = now;
+            if replica.leadership.is_leader() {
+                // Whoever is elected has heard a quorum.
+                replica.leadership.contact().renew();
+            }
             replica.metrics.leader_changed();
         }
         let ended = tokio::select! {

@@ -1,6 +1,7 @@
 //! The unary services, and the lease stream.
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use store_client::{Error, Store};
@@ -86,12 +87,18 @@ impl lease_server::Lease for Services {
         request: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Answer<Self::LeaseKeepAliveStream> {
         self.check_leader(&request)?;
+        let lost = requires_leader(&request).then(|| self.store.replica().leadership().lost());
         let store = Arc::clone(&self.store);
         let answers = request.into_inner().then(move |request| {
             let store = Arc::clone(&store);
             async move { store.lease_keep_alive(request.map_err(too_large)?).await.map_err(status) }
         });
-        Ok(Response::new(Box::pin(answers)))
+        let Some(lost) = lost else { return Ok(Response::new(Box::pin(answers))) };
+        // Ends with the client's requests, or with the error when the leader is lost.
+        let answers = answers.map(Some).chain(futures::stream::once(ready(None)));
+        let cut_off = futures::stream::once(lost.map(|()| Some(Err(status(Error::NO_LEADER)))));
+        let answers = futures::stream::select(answers, cut_off).take_while(|answer| ready(answer.is_some()));
+        Ok(Response::new(Box::pin(answers.filter_map(ready))))
     }
 
     async fn lease_time_to_live(

@@ -4,6 +4,7 @@
 //! nothing is produced for it, and its watches stay where they are in history.
 
 use bytes::Bytes;
+use futures::future::OptionFuture;
 use futures::{Stream, StreamExt};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -28,8 +29,6 @@ use crate::watch::{Cursor, Group, Selected, Step, refusal};
 const WATCHES_MAX: usize = 100_000;
 /// A response with `fragment` is cut when its events have this many bytes, as etcd cuts at its request limit.
 const FRAGMENT_BYTES_MAX: usize = crate::client::REQUEST_BYTES_MAX;
-/// How long a stream that requires a leader survives without one: three election timeouts, as in etcd.
-const LEADER_GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 /// Watch id of a progress mark that stands for the whole stream, and of a refused watch.
 const NO_WATCH: i64 = -1;
 
@@ -133,30 +132,15 @@ impl Session {
     }
 
     async fn wait(&mut self) -> Woken {
-        let mut leadership = self.store.replica().leadership();
-        let require_leader = self.require_leader;
-        let leader_lost = async {
-            if !require_leader {
-                std::future::pending::<()>().await;
-            }
-            loop {
-                while leadership.leader_id().is_some() {
-                    leadership.changed().await;
-                }
-                // A change of leaders is no loss: it is one when none is found for long.
-                tokio::select! {
-                    () = tokio::time::sleep(LEADER_GRACE) => return,
-                    () = leadership.changed() => {}
-                }
-            }
-        };
+        let lost = self.require_leader.then(|| self.store.replica().leadership().lost());
+        let leader_lost = OptionFuture::from(lost);
         let notify_at = self.notify_at.unwrap_or_else(Instant::now);
         tokio::select! {
             biased;
             request = self.requests.next() => Woken::Request(request),
             () = self.group.changed() => Woken::Ready,
             () = sleep_until(notify_at), if self.notify_at.is_some() => Woken::Notify,
-            () = leader_lost => Woken::LeaderLost,
+            Some(()) = leader_lost => Woken::LeaderLost,
         }
     }
 
@@ -164,7 +148,8 @@ impl Session {
         match request.request_union {
             Some(RequestUnion::CreateRequest(create)) => self.create(&create),
             Some(RequestUnion::CancelRequest(cancel)) => self.cancel(cancel.watch_id),
-            Some(RequestUnion::ProgressRequest(_)) => self.progress_wanted = true,
+            // etcd does not answer where nothing is watched.
+            Some(RequestUnion::ProgressRequest(_)) => self.progress_wanted = !self.watches.is_empty(),
             None => {}
         }
     }
@@ -216,6 +201,7 @@ impl Session {
     /// etcd says nothing about an unknown id.
     fn cancel(&mut self, id: i64) {
         if self.watches.remove(&id).is_some() {
+            self.progress_wanted &= !self.watches.is_empty();
             let head = self.head_now(id);
             self.out.push_back(pb::WatchResponse { canceled: true, ..head }.into());
         }
@@ -228,6 +214,7 @@ impl Session {
             Ok(Step::AtEnd) => {}
             Ok(Step::Compacted(compacted)) => {
                 self.watches.remove(&id);
+                self.progress_wanted &= !self.watches.is_empty();
                 self.cancel_compacted(id, compacted);
             }
             Ok(Step::Selected(selected)) => {
@@ -308,14 +295,9 @@ impl Session {
         self.notify_at = Some(Instant::now() + interval);
     }
 
+    /// As etcd says it: without a reason or the current revision, the compacted one tells it all.
     fn cancel_compacted(&mut self, id: i64, compact_revision: i64) {
-        let head = self.head_now(id);
-        let canceled = pb::WatchResponse {
-            canceled: true,
-            compact_revision,
-            cancel_reason: Error::COMPACTED.message.into_owned(),
-            ..head
-        };
+        let canceled = pb::WatchResponse { canceled: true, compact_revision, ..self.head(id, 0) };
         self.out.push_back(canceled.into());
     }
 

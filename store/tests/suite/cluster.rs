@@ -1,5 +1,6 @@
 //! Three members: every member serves, a lost leader is replaced, a member that was away catches up.
 
+use crate::channel::*;
 use crate::support::*;
 use store_types::etcdserverpb as pb;
 
@@ -132,4 +133,55 @@ async fn all_members_are_listed_with_their_urls() {
         listed.members.iter().map(|member| (member.name.as_str(), member.peer_ur_ls.len())).collect();
     names.sort_unstable();
     assert_eq!(names, [("m0", 1), ("m1", 1), ("m2", 1)]);
+}
+
+// proves: ST-05
+#[tokio::test]
+async fn members_without_a_quorum_say_soon_that_there_is_no_leader_and_find_one_when_it_is_back() {
+    let cluster = Cluster::start(|_| {}).await;
+    let old = cluster.leader().await;
+    put_at(&cluster.client(old), "key", "old").await;
+    let ids = [0, 1, 2].map(|index| cluster.member(index).status().identity.member_id);
+    let cut_off = std::time::Instant::now();
+    ids.iter().for_each(|id| cluster.net.cut(*id));
+    for (index, id) in ids.iter().enumerate() {
+        eventually("it forgets the leader", || async { (cluster.member(index).status().leader == 0).then_some(()) })
+            .await;
+        assert!(!cluster.member(index).status().is_leader, "{id}");
+        let status = cluster.client(index).status(pb::StatusRequest {}).await.unwrap();
+        assert_eq!((status.leader, status.errors), (0, vec!["etcdserver: no leader".to_owned()]));
+    }
+    // Two of its election timeouts, and what a busy machine takes.
+    assert!(cut_off.elapsed() < std::time::Duration::from_secs(5), "{:?}", cut_off.elapsed());
+    let local = cluster.client(old).range(pb::RangeRequest { serializable: true, ..get("key") }).await.unwrap();
+    assert_eq!(local.kvs.len(), 1);
+    cluster.net.heal();
+    let leader = cluster.leader().await;
+    put_at(&cluster.client(leader), "key", "new").await;
+    for index in 0..3 {
+        let status = cluster.client(index).status(pb::StatusRequest {}).await.unwrap();
+        assert_eq!((status.leader, status.errors.len()), (ids[leader], 0));
+    }
+}
+
+// proves: ST-19
+#[tokio::test]
+async fn streams_that_require_a_leader_end_without_one_and_the_others_stay() {
+    let cluster = Cluster::start(|config| config.listen_client_urls = vec!["http://127.0.0.1:0".into()]).await;
+    let channel = connect(cluster.member(0)).await;
+    let mut required = Watches::open(&channel, &[REQUIRES_LEADER]).await.unwrap();
+    let mut patient = Watches::open(&channel, &[]).await.unwrap();
+    assert!(required.create(watch_all(0)).await.created);
+    assert!(patient.create(watch_all(0)).await.created);
+    let mut renewals = Renewals::open(&channel, &[REQUIRES_LEADER]).await.unwrap();
+    (0..3).for_each(|index| cluster.net.cut(cluster.member(index).status().identity.member_id));
+    for ended in [required.end().await, renewals.end().await] {
+        assert_eq!((ended.code(), ended.message()), (tonic::Code::Unavailable, "etcdserver: no leader"));
+    }
+    let refused = Watches::open(&channel, &[REQUIRES_LEADER]).await.err().expect("there is no leader");
+    assert_eq!((refused.code(), refused.message()), (tonic::Code::Unavailable, "etcdserver: no leader"));
+    cluster.net.heal();
+    let leader = cluster.leader().await;
+    let revision = put_at(&cluster.client(leader), "key", "1").await;
+    assert_eq!(patient.next().await.events[0].kv.as_ref().unwrap().mod_revision, revision);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod bugs;
+mod channel;
 mod cluster;
 mod conformance;
 mod metrics;
