@@ -1,7 +1,7 @@
 //! The watches that the controllers share.
 
 use crate::tokens;
-use controllers_runtime::Informer;
+use controllers_runtime::{Informer, trim};
 use daemon::Supervisor;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -51,7 +51,7 @@ impl Informers {
         Self {
             deployments: informer!(),
             replica_sets: informer!(),
-            pods: informer!(),
+            pods: Informer::start_trimmed(Api::all(client.clone()), all(), trim::pod, supervisor),
             services: informer!(),
             endpoint_slices: informer!(),
             namespaces: informer!(),

@@ -1,16 +1,14 @@
 //! `load api`: phases of one kind of request each, in a closed loop: a client sends its next request when its last one
 //! is answered. CPU is the whole server process's, with what its controllers do because of the request.
 
-mod phase;
-
-use crate::connection::Connection;
+use crate::connection::{Connection, JSON};
 use crate::objects;
+use crate::phase::{Phase, Request};
 use crate::server::{NAMESPACE, Server, ServerArguments};
 use anyhow::Result;
 use bytes::Bytes;
 use clap::Args;
 use http::Method;
-use phase::{Phase, Request};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -24,7 +22,6 @@ const LISTED_OBJECT_BAR: f64 = 5.0;
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// How long the idle server is watched, to know what its CPU is without load.
 const IDLE_SECONDS: u64 = 3;
-const JSON: &str = "application/json";
 
 /// Flags of `load api`.
 #[derive(Args)]
@@ -81,24 +78,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let value_bytes = arguments.value_bytes;
     let clients = arguments.clients;
     let get = Request { method: Method::GET, path: format!("{config_maps}/one"), accept: JSON, body: no_body };
-    let list = Request { method: Method::GET, path: pods.clone(), accept: JSON, body: no_body };
+    let create_config_map = Request { method: Method::POST, path: config_maps, accept: JSON, body: config_map };
+    let create_pod = Request { method: Method::POST, path: pods.clone(), accept: JSON, body: pod };
+    let list = Request { method: Method::GET, path: pods, accept: JSON, body: no_body };
     let phases = [
-        Phase::new("GET ConfigMap", arguments.gets, clients, GET_BAR, get),
-        Phase::new(
-            "create ConfigMap",
-            arguments.creates,
-            clients,
-            CREATE_BAR,
-            Request { method: Method::POST, path: config_maps.clone(), accept: JSON, body: config_map },
-        ),
-        Phase::new(
-            "create Pod",
-            arguments.pods,
-            clients,
-            CREATE_BAR,
-            Request { method: Method::POST, path: pods.clone(), accept: JSON, body: pod },
-        ),
-        Phase::listing("LIST pods", arguments.lists, arguments.list_clients, arguments.pods, list),
+        Phase::new("GET ConfigMap", arguments.gets, clients, get).with_bar(GET_BAR),
+        Phase::new("create ConfigMap", arguments.creates, clients, create_config_map).with_bar(CREATE_BAR),
+        Phase::new("create Pod", arguments.pods, clients, create_pod).with_bar(CREATE_BAR),
+        Phase::new("LIST pods", arguments.lists, arguments.list_clients, list)
+            .of_objects(arguments.pods)
+            .with_bar(LISTED_OBJECT_BAR),
     ];
     let mut whole = true;
     for phase in phases {

@@ -15,6 +15,9 @@ use tokio::task::JoinSet;
 /// the others, which share this.
 const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 
+/// The media type of all objects here.
+pub(crate) const JSON: &str = "application/json";
+
 /// One connection; its driver runs in the set it was opened with.
 #[derive(Clone)]
 pub(crate) struct Connection {
@@ -75,7 +78,7 @@ impl Connection {
             .header("accept", accept)
             .header("user-agent", "raftsman-load");
         if !body.is_empty() {
-            request = request.header("content-type", "application/json");
+            request = request.header("content-type", JSON);
         }
         self.sender.ready().await?;
         Ok(self.sender.send_request(request.body(Full::new(body))?).await?)
@@ -104,7 +107,7 @@ impl Connection {
     /// # Errors
     /// The answer does not come whole.
     pub(crate) async fn fetch(&mut self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes)> {
-        let response = self.send(method, path, "application/json", body).await?;
+        let response = self.send(method, path, JSON, body).await?;
         Ok((response.status(), response.into_body().collect().await?.to_bytes()))
     }
 }

@@ -1,5 +1,6 @@
-//! Load generators for a Raftsman server that they start themselves: requests (`load api`), watches (`load fanout`), and
-//! durable puts over etcd's wire, beside etcd where that is installed (`load kv`).
+//! Load generators for a Raftsman server that they start themselves: requests (`load api`), watches (`load fanout`),
+//! informers that begin at once (`load sync`), pods to place (`load schedule`), and durable puts over etcd's wire, beside
+//! etcd where that is installed (`load kv`).
 //!
 //! Each prints what a figure means without being asked: members, fsync, sizes, clients, connections. Latencies of the
 //! open loop count from when a write was due, not from when it was sent.
@@ -9,9 +10,13 @@ mod connection;
 mod fanout;
 mod kubeconfig;
 mod kv;
+mod lines;
 mod objects;
+mod phase;
 mod report;
+mod schedule;
 mod server;
+mod sync;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -33,6 +38,10 @@ enum Command {
     Fanout(fanout::Arguments),
     /// Durable puts over etcd's wire, ours beside etcd: rate, latencies, the server's CPU per put
     Kv(kv::Arguments),
+    /// Many pods for many nodes that are only objects: bound pods a second, the server's CPU per pod
+    Schedule(schedule::Arguments),
+    /// Informers that list and watch at once: time until all are in sync, the server's CPU per object and memory
+    Sync(sync::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +63,8 @@ fn run(command: Command) -> Result<bool> {
             Command::Api(arguments) => api::run(&arguments).await,
             Command::Fanout(arguments) => fanout::run(&arguments).await,
             Command::Kv(arguments) => kv::run(&arguments).await,
+            Command::Schedule(arguments) => schedule::run(&arguments).await,
+            Command::Sync(arguments) => sync::run(&arguments).await,
         }
     })
 }

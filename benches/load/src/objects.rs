@@ -45,6 +45,26 @@ pub(crate) fn pod(name: &str) -> Bytes {
     Bytes::from(object.to_string())
 }
 
+/// A small pod that the scheduler is to place.
+pub(crate) fn plain_pod(name: &str) -> Bytes {
+    let requests = json!({ "cpu": "10m", "memory": "10Mi" });
+    let object = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "app": "plain" } },
+        "spec": { "containers": [{ "name": "c", "image": "plain", "resources": { "requests": requests } }] },
+    });
+    Bytes::from(object.to_string())
+}
+
+/// A node that is ready and has room for 110 pods.
+pub(crate) fn node(name: &str) -> Bytes {
+    let room = json!({ "cpu": "32", "memory": "64Gi", "pods": "110" });
+    let object = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": { "name": name },
+        "status": { "capacity": room, "allocatable": room, "conditions": [{ "type": "Ready", "status": "True" }] },
+    });
+    Bytes::from(object.to_string())
+}
+
 fn environment(role: &str) -> Vec<Value> {
     let plain = (0..3).map(|at| json!({ "name": format!("SETTING_{at}"), "value": format!("{role}-value-{at}") }));
     let field = json!({ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } });

@@ -104,6 +104,14 @@ impl Server {
         rss_bytes(&self.proc("status")?)
     }
 
+    /// The most memory that it has held.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn peak_rss_bytes(&self) -> Result<u64> {
+        kibibytes(&self.proc("status")?, "VmHWM:")
+    }
+
     fn proc(&self, file: &str) -> Result<String> {
         let pid = self.pid().context("the server is gone")?;
         std::fs::read_to_string(format!("/proc/{pid}/{file}")).context("the server is gone")
@@ -159,8 +167,15 @@ pub(crate) fn cpu_seconds(stat: &str) -> Result<f64> {
 
 /// The resident memory that `/proc/PID/status` tells.
 pub(crate) fn rss_bytes(status: &str) -> Result<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc/PID/status has no VmRSS")?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number of kB")?;
+    kibibytes(status, "VmRSS:")
+}
+
+/// A line of `/proc/PID/status` that tells kibibytes, in bytes.
+fn kibibytes(status: &str, name: &str) -> Result<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.with_context(|| format!("/proc/PID/status has no {name}"))?;
+    let kibibytes: u64 =
+        line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number of kB"))?;
     Ok(kibibytes * 1024)
 }
 

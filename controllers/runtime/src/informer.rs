@@ -64,13 +64,18 @@ where
 {
     /// Starts watching; runs until the supervisor's token is cancelled. Broken watches are resumed with back-off.
     pub fn start(api: Api<K>, config: watcher::Config, supervisor: &Supervisor) -> Arc<Self> {
+        Self::start_trimmed(api, config, |_| {}, supervisor)
+    }
+
+    /// The same; `trim` takes from each object what nobody here reads, before anybody sees it.
+    pub fn start_trimmed(api: Api<K>, config: watcher::Config, trim: fn(&mut K), supervisor: &Supervisor) -> Arc<Self> {
         let informer =
             Arc::new(Self { index: Arc::default(), handlers: Mutex::default(), synced: watch::Sender::new(false) });
         let (running, token) = (Arc::clone(&informer), supervisor.token().clone());
         supervisor.spawn(INFORMER, async move {
             tokio::select! {
                 () = token.cancelled() => {}
-                () = running.run(api, config) => {}
+                () = running.run(api, config, trim) => {}
             }
             Ok::<(), Infallible>(())
         });
@@ -118,8 +123,8 @@ where
         }
     }
 
-    async fn run(&self, api: Api<K>, config: watcher::Config) {
-        let stream = watcher(api, config).default_backoff();
+    async fn run(&self, api: Api<K>, config: watcher::Config, trim: fn(&mut K)) {
+        let stream = watcher(api, config).default_backoff().modify(trim);
         pin_mut!(stream);
         let mut listed = BTreeSet::new();
         while let Some(event) = stream.next().await {

@@ -13,6 +13,7 @@ pub mod leader;
 pub mod metrics;
 pub mod queue;
 pub mod taints;
+pub mod trim;
 pub mod worker;
 
 pub use events::Recorder;

@@ -11,7 +11,7 @@ use crate::pod_info::PodInfo;
 use crate::queue::{Queued, SchedulingQueue};
 use crate::snapshot::Snapshot;
 use controllers_runtime::events::Level;
-use controllers_runtime::{Delta, Informer, Recorder};
+use controllers_runtime::{Delta, Informer, Recorder, trim};
 use daemon::{OnError, Supervisor, TaskKind};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::watcher;
@@ -47,7 +47,7 @@ pub async fn start(client: Client, options: Options, supervisor: &Supervisor) {
     let all = || watcher::Config::default().streaming_lists();
     let nodes: Arc<Informer<Node>> = Informer::start(Api::all(client.clone()), all(), supervisor);
     let unfinished = all().fields("status.phase!=Succeeded,status.phase!=Failed");
-    let pods: Arc<Informer<Pod>> = Informer::start(Api::all(client.clone()), unfinished, supervisor);
+    let pods = Informer::start_trimmed(Api::all(client.clone()), unfinished, trim::pod, supervisor);
     let profile = options.profile.with(Arc::new(DefaultBinder { client: client.clone() }), 0);
     let scheduler = Arc::new(Scheduler {
         recorder: Recorder::start(client.clone(), SCHEDULER_NAME, supervisor),

@@ -1,9 +1,8 @@
 //! One watcher: reads until it has what it was promised, and keeps the books.
 
 use super::events::{Line, read};
+use crate::lines::Lines;
 use crate::report::Latencies;
-use bytes::{Buf, BytesMut};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,7 +86,7 @@ impl Watched {
 
 /// Reads to the end; with `resumed`, begins only when that turns true.
 pub(super) async fn watch(
-    mut body: Incoming,
+    body: Incoming,
     orders: Orders,
     epoch: Instant,
     resumed: Option<watch::Receiver<bool>>,
@@ -98,34 +97,26 @@ pub(super) async fn watch(
         drop(resumed.wait_for(|resumed| *resumed).await);
     }
     let mut watched = Watched { was_stalled, latencies: Latencies::new(), order: Order::new(orders), end: None };
-    let mut pending = BytesMut::new();
+    let mut lines = Lines::of(body);
     while !watched.order.is_at_end() {
-        let data = match body.frame().await {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(error)) => {
-                watched.end = Some(error.to_string());
-                break;
-            }
-            None => {
-                watched.end = Some("the server ended the stream".to_owned());
+        let line = match lines.next().await {
+            Ok(line) => line,
+            Err(error) => {
+                watched.end = Some(format!("{error:#}"));
                 break;
             }
         };
-        pending.extend_from_slice(&data);
-        let now = epoch.elapsed();
-        while let Some(end) = memchr::memchr(b'\n', &pending) {
-            match read(&pending[..end]) {
-                Line::Write(stamp) => {
-                    watched.order.saw(stamp.object, stamp.number);
-                    watched.latencies.record(now.saturating_sub(Duration::from_micros(stamp.due_microseconds)));
-                }
-                Line::Error => watched.end = Some(String::from_utf8_lossy(&pending[..end]).into_owned()),
-                Line::Other => {}
+        match read(&line) {
+            Line::Write(stamp) => {
+                watched.order.saw(stamp.object, stamp.number);
+                let due = Duration::from_micros(stamp.due_microseconds);
+                watched.latencies.record(epoch.elapsed().saturating_sub(due));
             }
-            pending.advance(end + 1);
-        }
-        if watched.end.is_some() {
-            break;
+            Line::Error => {
+                watched.end = Some(String::from_utf8_lossy(&line).into_owned());
+                break;
+            }
+            Line::Other => {}
         }
     }
     watched

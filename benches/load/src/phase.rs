@@ -1,6 +1,5 @@
 //! One kind of request, sent by several clients until the count is reached.
 
-use super::LISTED_OBJECT_BAR;
 use crate::connection::Connection;
 use crate::report::{Latencies, against, microseconds_each};
 use crate::server::Server;
@@ -16,31 +15,34 @@ use tokio::task::JoinSet;
 const FAILURES_MAX: u64 = 10;
 
 /// What is sent.
-pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) accept: &'static str,
+pub(crate) struct Request {
+    /// The method.
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) path: String,
+    /// The media type asked for.
+    pub(crate) accept: &'static str,
     /// The body of the request with this number.
-    pub(super) body: fn(u64, usize) -> Bytes,
+    pub(crate) body: fn(u64, usize) -> Bytes,
 }
 
 /// One kind of request, and how often.
-pub(super) struct Phase {
+pub(crate) struct Phase {
     name: &'static str,
     count: u64,
     clients: usize,
     /// Objects of one answer; the bar is for each of them.
     objects: u64,
-    bar: f64,
+    bar: Option<f64>,
     request: Request,
 }
 
 /// What came of it.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     name: &'static str,
     latencies: Latencies,
     objects: u64,
-    bar: f64,
+    bar: Option<f64>,
     bytes: u64,
     failures: u64,
     clients: usize,
@@ -56,15 +58,26 @@ struct Shared {
 }
 
 impl Phase {
-    pub(super) fn new(name: &'static str, count: u64, clients: usize, bar: f64, request: Request) -> Self {
-        Self { name, count, clients, objects: 1, bar, request }
+    /// `count` requests by `clients` that each wait for their answer.
+    pub(crate) fn new(name: &'static str, count: u64, clients: usize, request: Request) -> Self {
+        Self { name, count, clients, objects: 1, bar: None, request }
     }
 
-    pub(super) fn listing(name: &'static str, count: u64, clients: usize, objects: u64, request: Request) -> Self {
-        Self { name, count, clients, objects, bar: LISTED_OBJECT_BAR, request }
+    /// Each answer holds so many objects; CPU is told for one of them.
+    pub(crate) fn of_objects(self, objects: u64) -> Self {
+        Self { objects, ..self }
     }
 
-    pub(super) async fn run(self, server: &Server, connections: &[Connection], value_bytes: usize) -> Result<Outcome> {
+    /// The CPU of one operation or object, in microseconds, at most.
+    pub(crate) fn with_bar(self, bar: f64) -> Self {
+        Self { bar: Some(bar), ..self }
+    }
+
+    /// Sends them all.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) async fn run(self, server: &Server, connections: &[Connection], value_bytes: usize) -> Result<Outcome> {
         let shared = Arc::new(Shared::default());
         let (count, request) = (self.count, Arc::new(self.request));
         let cpu_before = server.cpu_seconds()?;
@@ -117,7 +130,7 @@ impl Phase {
 
 impl Outcome {
     /// Whether every request was answered, and there was one.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.failures == 0 && self.latencies.len() > 0
     }
 }
@@ -127,6 +140,8 @@ impl std::fmt::Display for Outcome {
         let answers = self.latencies.len();
         let objects = answers * self.objects;
         let each = if self.objects > 1 { "object" } else { "operation" };
+        let cpu = microseconds_each(self.cpu_seconds, objects);
+        let cpu = self.bar.map_or_else(|| format!("{cpu:.2}"), |bar| against(cpu, bar));
         write!(
             f,
             "{}: {:.0} op/s, {}, {} clients, {} bytes an {each}, CPU us an {each}: {}, {} failures",
@@ -135,7 +150,7 @@ impl std::fmt::Display for Outcome {
             self.latencies.summary(),
             self.clients,
             self.bytes / objects.max(1),
-            against(microseconds_each(self.cpu_seconds, objects), self.bar),
+            cpu,
             self.failures,
         )
     }
