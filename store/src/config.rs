@@ -36,6 +36,10 @@ pub struct Config {
     pub peer_tls: Option<Tls>,
     /// How much history the automatic compaction keeps; zero turns it off.
     pub auto_compaction_retention: Duration,
+    /// How many revisions the automatic compaction keeps, whatever their age; 0 turns that off.
+    pub auto_compaction_revisions: i64,
+    /// How often revisions are counted for that.
+    pub auto_compaction_revisions_interval: Duration,
     /// Interval of heartbeats from the leader.
     pub heartbeat_interval: Duration,
     /// Without a heartbeat for this long, followers elect another leader.
@@ -81,6 +85,8 @@ impl Config {
             client_tls: None,
             peer_tls: None,
             auto_compaction_retention: Duration::from_secs(300),
+            auto_compaction_revisions: 0,
+            auto_compaction_revisions_interval: Duration::from_secs(300),
             heartbeat_interval: Duration::from_millis(100),
             election_timeout: Duration::from_millis(1000),
             watch_progress_notify_interval: Duration::from_secs(600),

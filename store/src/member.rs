@@ -100,6 +100,10 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
         let task = upkeep::compact(Arc::clone(&replica), config.auto_compaction_retention, stop());
         supervisor.spawn(COMPACTION, task);
     }
+    if config.auto_compaction_revisions > 0 {
+        let (keep, every) = (config.auto_compaction_revisions, config.auto_compaction_revisions_interval);
+        supervisor.spawn(COMPACTION, upkeep::compact_by_count(Arc::clone(&replica), keep, every, stop()));
+    }
     let store = Arc::new(LocalStore::new(Arc::clone(&replica)));
     rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor)?;
     rpc::serve_metrics(&config.listen_metrics_urls, metrics_listeners, client_tls.as_ref(), &store, &supervisor)?;

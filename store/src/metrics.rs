@@ -16,6 +16,7 @@ use std::sync::{Arc, Weak};
 pub(crate) use disk::MeteredDisk;
 
 use crate::raft::Replica;
+use crate::rpc::handled::Handled;
 
 /// etcd's buckets for what the disk does: 1 ms, doubled 13 times.
 const DISK_BUCKETS: (f64, f64, usize) = (0.001, 2.0, 14);
@@ -36,6 +37,7 @@ struct Inner {
     proposals_failed: IntCounter,
     proposals_pending: IntGauge,
     watch_streams: IntGauge,
+    handled: Handled,
 }
 
 /// Counts something for as long as it is there.
@@ -78,6 +80,7 @@ impl Metrics {
                 "Proposals that wait for their outcome.",
             ),
             watch_streams: collector::gauge("etcd_debugging_mvcc_watch_stream_total", "Open watch streams."),
+            handled: Handled::new(),
         };
         let metrics = Self { inner: Arc::new(inner) };
         let inner = &metrics.inner;
@@ -87,6 +90,8 @@ impl Metrics {
         metrics.register(&inner.proposals_failed);
         metrics.register(&inner.proposals_pending);
         metrics.register(&inner.watch_streams);
+        metrics.register(inner.handled.started());
+        metrics.register(inner.handled.handled());
         metrics
     }
 
@@ -124,6 +129,11 @@ impl Metrics {
 
     pub(crate) fn commit_seconds(&self) -> &Histogram {
         &self.inner.commit_seconds
+    }
+
+    /// Calls from clients.
+    pub(crate) fn handled(&self) -> &Handled {
+        &self.inner.handled
     }
 
     pub(crate) fn leader_changed(&self) {

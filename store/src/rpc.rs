@@ -6,6 +6,7 @@
 mod authority;
 pub(crate) mod encoded;
 mod front;
+pub(crate) mod handled;
 mod listener;
 mod services;
 mod status;

@@ -1,4 +1,4 @@
-//! What has to be done now and then: flush the state and let the log go, delete what was compacted, compact by age.
+//! What has to be done now and then: flush the state and let the log go, delete what was compacted, compact by age or by number.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store_types::Operation;
 use store_types::etcdserverpb::CompactionRequest;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::raft::Replica;
@@ -69,6 +69,26 @@ pub(crate) async fn sweep(replica: Arc<Replica>, stop: CancellationToken) -> std
     }
 }
 
+/// Compacts all but the last `keep` revisions now and then, while this member leads.
+pub(crate) async fn compact_by_count(
+    replica: Arc<Replica>,
+    keep: i64,
+    every: Duration,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        if replica.leadership().ready_term().is_some() {
+            compact_to(&replica, replica.state().revision().saturating_sub(keep)).await;
+        }
+    }
+}
+
 /// Compacts what is older than `retention`, while this member leads. A new leader keeps a whole period of its own first.
 pub(crate) async fn compact(
     replica: Arc<Replica>,
@@ -93,11 +113,20 @@ pub(crate) async fn compact(
         while let Some((_, revision)) = samples.pop_front_if(|(at, _)| now.duration_since(*at) >= retention) {
             due = Some(revision);
         }
-        let Some(revision) = due.filter(|revision| *revision > replica.state().compacted_revision()) else { continue };
-        let request = CompactionRequest { revision, physical: false };
-        match replica.propose_as_leader(Operation::Compact(request)).await {
-            Ok(_) => tracing::debug!(revision, "compacted by age"),
-            Err(error) => tracing::debug!(revision, %error, "not compacted by age"),
+        if let Some(revision) = due {
+            compact_to(&replica, revision).await;
         }
+    }
+}
+
+/// Compacts, unless that has been done already or is nothing to do.
+async fn compact_to(replica: &Replica, revision: i64) {
+    if revision <= replica.state().compacted_revision() {
+        return;
+    }
+    let request = CompactionRequest { revision, physical: false };
+    match replica.propose_as_leader(Operation::Compact(request)).await {
+        Ok(_) => tracing::debug!(revision, "compacted automatically"),
+        Err(error) => tracing::debug!(revision, %error, "not compacted automatically"),
     }
 }

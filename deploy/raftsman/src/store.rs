@@ -49,10 +49,10 @@ pub(crate) struct Arguments {
     /// Without a heartbeat for this long another leader is elected, milliseconds
     #[arg(long, default_value_t = 1000)]
     election_timeout: u64,
-    /// History to keep, such as 5m or 1h; 0 turns compaction off
+    /// History to keep: a time such as 5m or 1h, or a number of revisions; 0 turns compaction off
     #[arg(long, default_value = "5m")]
     auto_compaction_retention: String,
-    /// Only `periodic` is known
+    /// Whether the retention is a time (periodic) or a number of revisions (revision)
     #[arg(long, default_value = "periodic")]
     auto_compaction_mode: String,
     /// Certificate for clients
@@ -111,9 +111,7 @@ impl Arguments {
         if self.initial_cluster_state != "new" {
             bail!("--initial-cluster-state: only new is supported; members cannot join a running cluster yet");
         }
-        if self.auto_compaction_mode != "periodic" {
-            bail!("--auto-compaction-mode: only periodic is supported");
-        }
+        let (retention, revisions) = retention(&self.auto_compaction_mode, &self.auto_compaction_retention)?;
         let data_dir = self.data_dir.unwrap_or_else(|| format!("{}.etcd", self.name).into());
         let list = |text: Option<String>| text.as_deref().map(config::list).unwrap_or_default();
         Ok(store::Config {
@@ -134,7 +132,8 @@ impl Arguments {
             peer_tls: tls("peer-", self.peer_cert_file, self.peer_key_file, self.peer_trusted_ca_file)?,
             heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
             election_timeout: Duration::from_millis(self.election_timeout),
-            auto_compaction_retention: duration(&self.auto_compaction_retention)?,
+            auto_compaction_retention: retention,
+            auto_compaction_revisions: revisions,
             ..store::Config::single(data_dir)
         })
     }
@@ -147,6 +146,18 @@ fn tls(prefix: &str, cert: Option<PathBuf>, key: Option<PathBuf>, ca: Option<Pat
             Ok(Some(store::Tls { cert_file, key_file, trusted_ca_file }))
         }
         _ => bail!("--{prefix}cert-file, --{prefix}key-file and --{prefix}trusted-ca-file go together"),
+    }
+}
+
+/// Time and number of revisions to keep; one of them is 0, which is off.
+fn retention(mode: &str, text: &str) -> Result<(Duration, i64)> {
+    match mode {
+        "periodic" => Ok((duration(text)?, 0)),
+        "revision" => match text.parse::<i64>() {
+            Ok(revisions) if revisions >= 0 => Ok((Duration::ZERO, revisions)),
+            _ => bail!("--auto-compaction-retention: {text:?} is not a number of revisions"),
+        },
+        _ => bail!("--auto-compaction-mode: {mode:?} is neither periodic nor revision"),
     }
 }
 
@@ -190,6 +201,15 @@ mod tests {
         }
         for text in ["5x", "m", "5m3"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_retention_is_a_time_or_a_number_of_revisions() {
+        assert_eq!(retention("periodic", "1h").unwrap(), (Duration::from_secs(3600), 0));
+        assert_eq!(retention("revision", "1000").unwrap(), (Duration::ZERO, 1000));
+        for (mode, text) in [("revision", "5m"), ("revision", "-1"), ("sometimes", "1")] {
+            assert!(retention(mode, text).is_err(), "{mode} {text}");
         }
     }
 

@@ -66,7 +66,9 @@ where
         let kind = request.headers().get(header::CONTENT_TYPE);
         if kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC_TYPE)) {
             let uri = request.uri().clone();
-            return self.inner.call(request).map(move |answer| answer.map(|answer| reworded(answer, &uri))).boxed();
+            let follow = self.store.metrics().handled().call(uri.path());
+            let answer = self.inner.call(request);
+            return answer.map(move |answer| answer.map(|answer| follow(reworded(answer, &uri)))).boxed();
         }
         let (store, method, uri) = (Arc::clone(&self.store), request.method().clone(), request.uri().clone());
         async move { Ok(page(&store, &method, &uri).await) }.boxed()

@@ -1,7 +1,9 @@
 //! What a member tells monitoring, over plain HTTP as Prometheus and probes ask.
 
+use crate::channel::*;
 use crate::support::*;
 use store::{Config, Member, start};
+use store_types::etcdserverpb as pb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -76,6 +78,47 @@ async fn metrics_have_etcds_names_and_follow_what_happens() {
     assert_eq!(value(&after, "etcd_debugging_mvcc_watcher_total"), 2.0);
     assert_eq!(value(&after, "etcd_debugging_mvcc_slow_watcher_total"), 1.0);
     assert!(after.contains("# TYPE etcd_disk_wal_fsync_duration_seconds histogram"));
+    member.shut_down().await;
+}
+
+// proves: ST-38
+#[tokio::test]
+async fn calls_are_counted_by_method_and_code_as_grpc_for_go_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let member = serve(directory.path()).await;
+    let channel = connect(&member).await;
+    for key in ["a", "b", ""] {
+        let _ = unary::<_, pb::PutResponse>(&channel, "/etcdserverpb.KV/Put", put(key, "1")).await;
+    }
+    let _ = unary::<_, pb::PutResponse>(&channel, "/etcdserverpb.KV/Nothing", put("a", "1")).await;
+    let mut watches = Watches::open(&channel, &[]).await.unwrap();
+    watches.create(watch_all(0)).await;
+    drop(watches);
+    let address = member.client_addresses()[0];
+    for (series, expected) in [
+        (r#"grpc_server_started_total{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}"#, 3.0),
+        (
+            r#"grpc_server_handled_total{grpc_code="OK",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}"#,
+            2.0,
+        ),
+        (
+            r#"grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}"#,
+            1.0,
+        ),
+        (
+            r#"grpc_server_started_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}"#,
+            1.0,
+        ),
+    ] {
+        let (_, metrics) = ask(address, "GET", "/metrics").await;
+        assert_eq!(value(&metrics, series), expected, "{series}");
+        assert!(!metrics.contains("Nothing"));
+    }
+    eventually("the watch that was left is counted", || async {
+        let (_, metrics) = ask(address, "GET", "/metrics").await;
+        metrics.contains(r#"grpc_server_handled_total{grpc_code="Canceled",grpc_method="Watch""#).then_some(())
+    })
+    .await;
     member.shut_down().await;
 }
 

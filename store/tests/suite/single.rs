@@ -163,6 +163,30 @@ async fn history_older_than_the_retention_is_compacted_without_being_asked() {
     member.shut_down().await;
 }
 
+// proves: ST-14
+#[tokio::test]
+async fn all_but_the_revisions_to_keep_are_compacted_without_being_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = single(directory.path());
+    config.auto_compaction_revisions = 3;
+    config.auto_compaction_revisions_interval = std::time::Duration::from_millis(50);
+    let member = start(config, &daemon::Supervisor::new()).await.unwrap();
+    let store = member.client();
+    let mut last = 0;
+    for value in 0..10 {
+        last = put_at(&store, "a", &value.to_string()).await;
+    }
+    eventually("all but the last are compacted", || async {
+        (member.status().compacted_revision == last - 3).then_some(())
+    })
+    .await;
+    let kept = store.range(pb::RangeRequest { revision: last - 3, ..get("a") }).await.unwrap();
+    assert_eq!(kept.kvs[0].value.as_ref(), b"6");
+    let gone = store.range(pb::RangeRequest { revision: last - 4, ..get("a") }).await;
+    assert_eq!(gone, Err(Error::COMPACTED));
+    member.shut_down().await;
+}
+
 #[tokio::test]
 async fn a_data_directory_in_use_or_of_another_member_is_one_clear_error() {
     let directory = tempfile::tempdir().unwrap();
