@@ -148,6 +148,17 @@ impl Generation {
             .map_err(failed)
     }
 
+    /// Gives back the space of what was deleted or overwritten. Blocks for as long as all of it takes to be read and
+    /// written; others read and write meanwhile.
+    pub(crate) fn defragment(&self) -> io::Result<()> {
+        self.flush()?;
+        let db = self.db()?;
+        for column in Column::ALL {
+            db.compact_range_cf(columns::handle(db, column), None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+
     /// Bytes on disk.
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.sum("rocksdb.total-sst-files-size") + self.sum("rocksdb.cur-size-all-mem-tables")

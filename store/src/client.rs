@@ -26,11 +26,13 @@ const STORAGE_VERSION: &str = "3.5";
 /// The member in this process.
 pub(crate) struct LocalStore {
     replica: Arc<Replica>,
+    /// 0 for no limit.
+    quota_bytes: u64,
 }
 
 impl LocalStore {
-    pub(crate) fn new(replica: Arc<Replica>) -> Self {
-        Self { replica }
+    pub(crate) fn new(replica: Arc<Replica>, quota_bytes: u64) -> Self {
+        Self { replica, quota_bytes }
     }
 
     pub(crate) fn replica(&self) -> &Arc<Replica> {
@@ -64,7 +66,56 @@ impl LocalStore {
 
     async fn propose(&self, operation: Operation) -> Result<CommandResponse> {
         store_mvcc::check::operation(&operation).map_err(refusal)?;
+        if self.quota_bytes > 0 {
+            self.check_quota(&operation).await?;
+        }
         self.replica.propose(operation).await
+    }
+
+    /// Refuses what does not fit any more, and lets all members know.
+    async fn check_quota(&self, operation: &Operation) -> Result<()> {
+        let cost = store_mvcc::alarm::cost_bytes(operation);
+        if cost == 0 || self.replica.state().size_bytes() + cost < self.quota_bytes {
+            return Ok(());
+        }
+        let member_id = self.replica.identity().member_id;
+        if !self.replica.state().mvcc().alarms().is_active(pb::AlarmType::Nospace, member_id) {
+            tracing::warn!(quota_bytes = self.quota_bytes, "the state has reached its quota");
+            let action = pb::alarm_request::AlarmAction::Activate as i32;
+            let alarm = pb::AlarmRequest { action, member_id, alarm: pb::AlarmType::Nospace as i32 };
+            self.replica.propose(Operation::Alarm(alarm)).await?;
+        }
+        Err(Error::NO_SPACE)
+    }
+
+    /// Lists, raises or ends alarms.
+    pub(crate) async fn alarm(&self, request: pb::AlarmRequest) -> Result<pb::AlarmResponse> {
+        match self.propose(Operation::Alarm(request)).await? {
+            CommandResponse::Alarm(mut response) => {
+                self.complete(&mut response.header);
+                Ok(response)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The active alarms as this member knows them.
+    pub(crate) fn alarms(&self) -> Vec<pb::AlarmMember> {
+        self.replica.state().mvcc().alarms().list(pb::AlarmType::None)
+    }
+
+    /// Gives unused space of this member back.
+    pub(crate) async fn defragment(&self) -> Result<pb::DefragmentResponse> {
+        let state = Arc::clone(self.replica.state());
+        let done = tokio::task::spawn_blocking(move || {
+            let done = state.generation().defragment();
+            state.measure();
+            done
+        });
+        let done = done.await.map_err(|_| Error::STOPPED)?;
+        done.map_err(|error| Error::new(Code::Internal, format!("etcdserver: {error}")))?;
+        // etcd leaves the header out.
+        Ok(pb::DefragmentResponse { header: None })
     }
 }
 
@@ -222,7 +273,12 @@ impl Store for LocalStore {
         let (raft_term, leader) = self.replica.term_and_leader();
         let state = self.replica.state();
         let generation = state.generation();
-        let errors = if leader == 0 { vec![Error::NO_LEADER.message.into_owned()] } else { Vec::new() };
+        let no_leader = (leader == 0).then(|| Error::NO_LEADER.message.into_owned());
+        let alarms = self.alarms().into_iter().map(|alarm| {
+            let kind = alarm.alarm().as_str_name();
+            format!("memberID:{} alarm:{kind}", alarm.member_id)
+        });
+        let errors = no_leader.into_iter().chain(alarms).collect();
         Ok(pb::StatusResponse {
             header: Some(self.header_now()),
             version: COMPATIBLE_VERSION.into(),
@@ -235,7 +291,7 @@ impl Store for LocalStore {
             db_size_in_use: generation.live_bytes() as i64,
             is_learner: false,
             storage_version: STORAGE_VERSION.into(),
-            db_size_quota: 0,
+            db_size_quota: i64::try_from(self.quota_bytes).unwrap_or(i64::MAX),
         })
     }
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub auto_compaction_revisions: i64,
     /// How often revisions are counted for that.
     pub auto_compaction_revisions_interval: Duration,
+    /// Bytes of the state at which writes are refused and the alarm for want of space is raised; 0 for no limit.
+    pub quota_bytes: u64,
     /// Interval of heartbeats from the leader.
     pub heartbeat_interval: Duration,
     /// Without a heartbeat for this long, followers elect another leader.
@@ -87,6 +89,7 @@ impl Config {
             auto_compaction_retention: Duration::from_secs(300),
             auto_compaction_revisions: 0,
             auto_compaction_revisions_interval: Duration::from_secs(300),
+            quota_bytes: 0,
             heartbeat_interval: Duration::from_millis(100),
             election_timeout: Duration::from_millis(1000),
             watch_progress_notify_interval: Duration::from_secs(600),

@@ -104,7 +104,7 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
         let (keep, every) = (config.auto_compaction_revisions, config.auto_compaction_revisions_interval);
         supervisor.spawn(COMPACTION, upkeep::compact_by_count(Arc::clone(&replica), keep, every, stop()));
     }
-    let store = Arc::new(LocalStore::new(Arc::clone(&replica)));
+    let store = Arc::new(LocalStore::new(Arc::clone(&replica), config.quota_bytes));
     rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor)?;
     rpc::serve_metrics(&config.listen_metrics_urls, metrics_listeners, client_tls.as_ref(), &store, &supervisor)?;
     let stage = supervisor.clone();

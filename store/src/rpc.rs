@@ -1,4 +1,4 @@
-//! etcd's v3 gRPC API on a member: KV, Watch, Lease, Cluster.MemberList and Maintenance.Status.
+//! etcd's v3 gRPC API on a member: KV, Watch, Lease, Cluster.MemberList, Maintenance.Alarm, Status and Defragment.
 //!
 //! Status codes and texts are etcd's, because its clients tell errors apart by text. The services are thin: requests go
 //! to [`crate::client::LocalStore`] as they are, and only the watch stream has a life of its own.

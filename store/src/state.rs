@@ -10,7 +10,7 @@ use prometheus::Histogram;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use store_client::{Code, Error};
 use store_mvcc::{Applied, Mvcc, Pending};
@@ -42,6 +42,8 @@ pub(crate) struct State {
     watch_progress_notify_interval: Duration,
     running: AtomicBool,
     commit_seconds: Histogram,
+    /// Bytes on disk when they were last counted, and what was written since.
+    size_bytes: AtomicU64,
 }
 
 /// Where in the log the state stands.
@@ -76,6 +78,7 @@ impl State {
         let mut mvcc = recovered.mvcc;
         mvcc.set_load_previous(false);
         Ok(Self {
+            size_bytes: AtomicU64::new(backend.generation().disk_bytes()),
             hub: Hub::new(mvcc.revision()),
             mvcc: RwLock::new(mvcc),
             backend,
@@ -100,6 +103,16 @@ impl State {
 
     pub(crate) fn generation(&self) -> Arc<Generation> {
         self.backend.generation()
+    }
+
+    /// Bytes that the state takes on disk, at most.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts the bytes on disk anew.
+    pub(crate) fn measure(&self) {
+        self.size_bytes.store(self.generation().disk_bytes(), Ordering::Relaxed);
     }
 
     /// The index; hold it shortly.
@@ -163,7 +176,9 @@ impl State {
     /// Applies the commands of one entry: index, data and position move together, in one batch.
     pub(crate) fn apply(&self, position: LogId, commands: &[Command]) -> io::Result<AppliedEntry> {
         let generation = self.backend.generation();
-        let mut batch = generation.batch(ROW_BYTES + commands.iter().map(row_bytes).sum::<usize>())?;
+        let bytes = ROW_BYTES + commands.iter().map(row_bytes).sum::<usize>();
+        let mut batch = generation.batch(bytes)?;
+        self.size_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let mut entry =
             AppliedEntry { outcomes: Vec::with_capacity(commands.len()), changes: Vec::new(), leases: Vec::new() };
         let mut compacted = false;
@@ -172,10 +187,13 @@ impl State {
             let mut pending = Pending::new(&*generation);
             for command in commands {
                 let applied = mvcc.apply(&pending, command).map_err(io::Error::other)?;
-                let Applied { response, changes, leases, compacted: now, .. } = applied;
+                let Applied { response, changes, leases, alarms, compacted: now, .. } = applied;
                 compacted |= now.is_some();
                 for lease in &leases {
                     batch.lease(lease);
+                }
+                if let Some(alarms) = &alarms {
+                    batch.alarms(alarms);
                 }
                 entry.leases.extend(leases.into_iter().filter_map(|lease| lease_change(&command.operation, lease)));
                 for change in &changes {
@@ -306,6 +324,8 @@ pub(crate) fn refusal(refusal: store_mvcc::Error) -> Error {
         Refusal::LeaseNotFound => Error::LEASE_NOT_FOUND,
         Refusal::LeaseExists => Error::LEASE_EXISTS,
         Refusal::LeaseTtlTooLarge => Error::LEASE_TTL_TOO_LARGE,
+        Refusal::NoSpace => Error::NO_SPACE,
+        Refusal::Corrupt => Error::CORRUPT,
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) async fn flush(replica: Arc<Replica>, log_bytes: u64, stop: Cancellat
             () = stop.cancelled() => return Ok(()),
             _ = ticks.tick() => {}
         }
+        replica.state().measure();
         let bytes = replica.log().appended_bytes();
         let due =
             bytes - flushed_bytes >= log_bytes || (bytes > flushed_bytes && flushed_at.elapsed() >= FLUSH_INTERVAL);

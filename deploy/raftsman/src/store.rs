@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long tasks may take to end after a signal.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
+/// etcd's default quota.
+const QUOTA_BYTES: u64 = 2 << 30;
+
 /// Flags of `raftsman store`.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -55,6 +58,9 @@ pub(crate) struct Arguments {
     /// Whether the retention is a time (periodic) or a number of revisions (revision)
     #[arg(long, default_value = "periodic")]
     auto_compaction_mode: String,
+    /// Bytes of the state at which writes are refused; 0 for etcd's default of 2 GiB, negative for no limit
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    quota_backend_bytes: i64,
     /// Certificate for clients
     #[arg(long)]
     cert_file: Option<PathBuf>,
@@ -134,6 +140,10 @@ impl Arguments {
             election_timeout: Duration::from_millis(self.election_timeout),
             auto_compaction_retention: retention,
             auto_compaction_revisions: revisions,
+            quota_bytes: match self.quota_backend_bytes {
+                0 => QUOTA_BYTES,
+                limit => u64::try_from(limit).unwrap_or(0),
+            },
             ..store::Config::single(data_dir)
         })
     }

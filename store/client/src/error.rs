@@ -138,6 +138,8 @@ impl From<store_mvcc::Error> for Error {
             Refusal::LeaseNotFound => Self::LEASE_NOT_FOUND,
             Refusal::LeaseExists => Self::LEASE_EXISTS,
             Refusal::LeaseTtlTooLarge => Self::LEASE_TTL_TOO_LARGE,
+            Refusal::NoSpace => Self::NO_SPACE,
+            Refusal::Corrupt => Self::CORRUPT,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::revision::Revision;
 use crate::values::Values;
 use store_types::command::{Command, CommandResponse, Operation};
 use store_types::etcdserverpb as pb;
+use store_types::etcdserverpb::{AlarmMember, AlarmType};
 use store_types::{Event, KeyValue};
 use write::Write;
 
@@ -30,6 +31,8 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// Leases to write.
     pub leases: Vec<LeaseWrite>,
+    /// All active alarms, to be stored, if the command was about them.
+    pub alarms: Option<Vec<AlarmMember>>,
     /// Set by a compaction: [`Mvcc::sweep`] has work now.
     pub compacted: Option<i64>,
 }
@@ -76,9 +79,11 @@ impl Mvcc {
             revision: self.meta.revision,
             changes: Vec::new(),
             leases: Vec::new(),
+            alarms: None,
             compacted: None,
         };
-        if let Err(refusal) = check::operation(&command.operation) {
+        let checked = check::operation(&command.operation);
+        if let Err(refusal) = checked.and_then(|()| self.alarms.check(&command.operation)) {
             applied.response = Err(refusal);
             return Ok(applied);
         }
@@ -103,6 +108,11 @@ impl Mvcc {
                 response
             }
             Operation::Noop => Ok(CommandResponse::Empty),
+            Operation::Alarm(request) => {
+                let alarms = self.alarms.apply(request);
+                applied.alarms = Some(self.alarms.list(AlarmType::None));
+                Ok(CommandResponse::Alarm(pb::AlarmResponse { header: self.header(), alarms }))
+            }
         };
         if !applied.changes.is_empty() {
             self.meta.revision += 1;

@@ -24,7 +24,8 @@ pub fn operation(operation: &Operation) -> Result<(), Error> {
         | Operation::LeaseGrant(_)
         | Operation::LeaseRevoke(_)
         | Operation::LeaseCheckpoint(_)
-        | Operation::Noop => Ok(()),
+        | Operation::Noop
+        | Operation::Alarm(_) => Ok(()),
     }
 }
 

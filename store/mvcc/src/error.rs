@@ -41,6 +41,12 @@ pub enum Error {
     /// TTL above [`crate::lease::TTL_SECONDS_MAX`].
     #[error("too large lease TTL")]
     LeaseTtlTooLarge,
+    /// The alarm for want of space is active.
+    #[error("mvcc: database space exceeded")]
+    NoSpace,
+    /// The alarm for corrupt data is active.
+    #[error("corrupt cluster")]
+    Corrupt,
 }
 
 /// The state cannot be trusted or reached any more: the member must stop, because others may have succeeded.

@@ -13,6 +13,7 @@
 //!
 //! Not here: consensus, disk, watchers, the decision that a lease has expired (see [`lease::Deadlines`] for the sums).
 
+pub mod alarm;
 pub mod apply;
 pub mod check;
 mod error;
@@ -26,6 +27,7 @@ pub mod restore;
 mod revision;
 pub mod values;
 
+pub use alarm::Alarms;
 pub use apply::{Applied, Change, LeaseWrite};
 pub use error::{Error, Fatal};
 pub use lease::{Deadlines, LeaseRecord};

@@ -1,5 +1,6 @@
 //! The state itself, and what can be asked about it.
 
+use crate::alarm::Alarms;
 use crate::history::Mark;
 use crate::index::Index;
 use crate::lease::{LeaseRecord, Leases};
@@ -50,6 +51,7 @@ impl Meta {
 pub struct Mvcc {
     pub(crate) index: Index,
     pub(crate) leases: Leases,
+    pub(crate) alarms: Alarms,
     pub(crate) meta: Meta,
     pub(crate) sweep: Option<Sweep>,
     pub(crate) load_previous: bool,
@@ -78,6 +80,7 @@ impl Default for Mvcc {
         Self {
             index: Index::default(),
             leases: Leases::default(),
+            alarms: Alarms::default(),
             meta: Meta::default(),
             sweep: None,
             load_previous: true,
@@ -142,6 +145,11 @@ impl Mvcc {
     /// All leases, by id.
     pub fn leases(&self) -> impl Iterator<Item = &LeaseRecord> {
         self.leases.iter()
+    }
+
+    /// The active alarms.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// Carries a compaction on by at most `keys_max` keys. To be called, and its deletions stored, until it is done;

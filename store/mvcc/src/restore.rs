@@ -1,5 +1,6 @@
 //! Builds the state from what a backend holds after a start: [`Meta`], the leases, and all rows in revision order.
 
+use crate::alarm::Alarms;
 use crate::history::Mark;
 use crate::index::Index;
 use crate::lease::{LeaseRecord, Leases};
@@ -14,6 +15,7 @@ pub struct Restore {
     meta: Meta,
     index: Index,
     leases: Leases,
+    alarms: Alarms,
     last: Revision,
 }
 
@@ -34,12 +36,23 @@ pub enum RestoreError {
 impl Restore {
     /// Begins; a backend without stored meta is empty and needs no restore.
     pub fn new(meta: Meta) -> Self {
-        Self { meta, index: Index::default(), leases: Leases::default(), last: Revision::default() }
+        Self {
+            meta,
+            index: Index::default(),
+            leases: Leases::default(),
+            alarms: Alarms::default(),
+            last: Revision::default(),
+        }
     }
 
     /// Feeds one lease.
     pub fn lease(&mut self, record: LeaseRecord) {
         self.leases.restore(record);
+    }
+
+    /// Feeds the active alarms.
+    pub fn alarms(&mut self, alarms: Alarms) {
+        self.alarms = alarms;
     }
 
     /// Feeds one row; rows come in revision order. The value is not looked at.
@@ -67,6 +80,7 @@ impl Restore {
         Mvcc {
             index: self.index,
             leases: self.leases,
+            alarms: self.alarms,
             sweep: Sweep::begin(self.meta.compacted),
             meta: self.meta,
             load_previous: true,

@@ -3,9 +3,10 @@
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 use std::io;
 use store_mvcc::{Change, LeaseWrite, Meta, Revision};
+use store_types::etcdserverpb::AlarmMember;
 
 use super::Generation;
-use super::columns::{APPLIED_ROW, Column, MEMBERSHIP_ROW, REVISIONS_ROW, handle};
+use super::columns::{ALARMS_ROW, APPLIED_ROW, Column, MEMBERSHIP_ROW, REVISIONS_ROW, handle};
 use super::failed;
 use crate::raft::codec::{self, LogIdRecord, MembershipAtRecord};
 
@@ -59,6 +60,11 @@ impl Batch<'_> {
     pub(crate) fn membership(&mut self, membership: &MembershipAtRecord) {
         let column = handle(self.db, Column::Meta);
         self.writes.put_cf(column, MEMBERSHIP_ROW, codec::encode(membership));
+    }
+
+    /// The alarms that are active once this batch is in.
+    pub(crate) fn alarms(&mut self, active: &[AlarmMember]) {
+        self.writes.put_cf(handle(self.db, Column::Meta), ALARMS_ROW, codec::encode(&active));
     }
 
     /// Writes everything at once, visible to readers when this returns, durable with the next flush.

@@ -43,6 +43,8 @@ impl Column {
 pub(super) const APPLIED_ROW: &[u8] = b"applied";
 /// Row of [`Column::Meta`]: the members, see `raft::codec::MembershipAtRecord`.
 pub(super) const MEMBERSHIP_ROW: &[u8] = b"membership";
+/// Row of [`Column::Meta`]: the active alarms, see `raft::codec`; missing if there never was one.
+pub(super) const ALARMS_ROW: &[u8] = b"alarms";
 /// Row of [`Column::Meta`]: current and compacted revision, see `store_mvcc::Meta`.
 pub(super) const REVISIONS_ROW: &[u8] = b"revisions";
 

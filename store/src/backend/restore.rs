@@ -2,9 +2,11 @@
 
 use rocksdb::IteratorMode;
 use std::io;
-use store_mvcc::{LeaseRecord, Meta, Mvcc, Restore};
+use store_mvcc::{Alarms, LeaseRecord, Meta, Mvcc, Restore};
 
-use super::columns::{APPLIED_ROW, Column, MEMBERSHIP_ROW, REVISIONS_ROW, handle};
+use store_types::etcdserverpb::AlarmMember;
+
+use super::columns::{ALARMS_ROW, APPLIED_ROW, Column, MEMBERSHIP_ROW, REVISIONS_ROW, handle};
 use super::{Generation, failed, invalid};
 use crate::raft::codec::{self, LogIdRecord, MembershipAtRecord};
 use crate::raft::types::{LogId, StoredMembership};
@@ -36,6 +38,9 @@ impl Generation {
             let lease =
                 LeaseRecord::decode(&row).ok_or_else(|| invalid(format!("lease row {key:02x?} is malformed")))?;
             restore.lease(lease);
+        }
+        if let Some(row) = self.db()?.get_pinned_cf(handle(self.db()?, Column::Meta), ALARMS_ROW).map_err(failed)? {
+            restore.alarms(Alarms::restore(codec::decode::<Vec<AlarmMember>>(&row)?));
         }
         self.scan(0, |revision, row| {
             restore.row(revision, row).map_err(|error| invalid(error.to_string()))?;

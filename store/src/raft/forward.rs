@@ -33,6 +33,7 @@ enum WireResponse {
     LeaseGrant(pb::LeaseGrantResponse),
     LeaseRevoke(pb::LeaseRevokeResponse),
     Empty,
+    Alarm(pb::AlarmResponse),
 }
 
 /// [`Error`] between members.
@@ -148,6 +149,7 @@ fn wire(outcome: Outcome) -> Result<WireResponse, WireError> {
         CommandResponse::LeaseGrant(response) => WireResponse::LeaseGrant(response),
         CommandResponse::LeaseRevoke(response) => WireResponse::LeaseRevoke(response),
         CommandResponse::Empty => WireResponse::Empty,
+        CommandResponse::Alarm(response) => WireResponse::Alarm(response),
     })
 }
 
@@ -161,6 +163,7 @@ impl From<WireResponse> for CommandResponse {
             WireResponse::LeaseGrant(response) => Self::LeaseGrant(response),
             WireResponse::LeaseRevoke(response) => Self::LeaseRevoke(response),
             WireResponse::Empty => Self::Empty,
+            WireResponse::Alarm(response) => Self::Alarm(response),
         }
     }
 }

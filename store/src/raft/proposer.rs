@@ -194,7 +194,11 @@ fn weight(operation: &Operation) -> usize {
         Operation::Txn(request) => request.encoded_len(),
         Operation::DeleteRange(request) => request.encoded_len(),
         Operation::LeaseCheckpoint(leases) => leases.len() * 16,
-        Operation::Compact(_) | Operation::LeaseGrant(_) | Operation::LeaseRevoke(_) | Operation::Noop => 0,
+        Operation::Compact(_)
+        | Operation::LeaseGrant(_)
+        | Operation::LeaseRevoke(_)
+        | Operation::Noop
+        | Operation::Alarm(_) => 0,
     }
 }
 

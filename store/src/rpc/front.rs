@@ -94,10 +94,14 @@ async fn page(store: &LocalStore, method: &Method, uri: &Uri) -> Response<Body> 
     }
 }
 
-/// Healthy is who can answer a read, a linearizable one unless `serializable=true` is asked for.
+/// Healthy is who has no alarm, but for those that `exclude=` names, and can answer a read: a linearizable one unless
+/// `serializable=true` is asked for.
 async fn health(store: &LocalStore, query: &str) -> Response<Body> {
     let serializable = query.split('&').any(|pair| pair == "serializable=true");
+    let excluded = |alarm: &str| query.split('&').any(|pair| pair.strip_prefix("exclude=") == Some(alarm));
+    let alarm = store.alarms().into_iter().map(|alarm| alarm.alarm().as_str_name()).find(|alarm| !excluded(alarm));
     let reason = match serializable {
+        _ if alarm.is_some() => alarm.map(|alarm| format!("ALARM {alarm}")),
         true => None,
         false if store.replica().term_and_leader().1 == 0 => Some("RAFT NO LEADER".to_owned()),
         false => store.replica().linearize().await.err().map(|error| format!("RANGE ERROR:{error}")),

@@ -7,7 +7,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 /// Every method that is served: service, method, type. Calls of others are not counted, or anybody could make labels.
-const METHODS: [(&str, &str, &str); 13] = [
+const METHODS: [(&str, &str, &str); 15] = [
     ("etcdserverpb.KV", "Range", UNARY),
     ("etcdserverpb.KV", "Put", UNARY),
     ("etcdserverpb.KV", "DeleteRange", UNARY),
@@ -20,7 +20,9 @@ const METHODS: [(&str, &str, &str); 13] = [
     ("etcdserverpb.Lease", "LeaseTimeToLive", UNARY),
     ("etcdserverpb.Lease", "LeaseLeases", UNARY),
     ("etcdserverpb.Cluster", "MemberList", UNARY),
+    ("etcdserverpb.Maintenance", "Alarm", UNARY),
     ("etcdserverpb.Maintenance", "Status", UNARY),
+    ("etcdserverpb.Maintenance", "Defragment", UNARY),
 ];
 const UNARY: &str = "unary";
 const BOTH_STREAM: &str = "bidi_stream";

@@ -26,7 +26,7 @@ use crate::peer::{Answers, PeerService};
 
 /// gRPC's own limit for a request: etcd's request limit and 512 KiB of overhead. Larger ones are refused by gRPC with
 /// RESOURCE_EXHAUSTED (see `front.rs`), smaller ones above the request limit by the store with its own text.
-const MESSAGE_BYTES_MAX: usize = REQUEST_BYTES_MAX + (512 << 10);
+pub(super) const MESSAGE_BYTES_MAX: usize = REQUEST_BYTES_MAX + (512 << 10);
 /// Streams of one client connection; a further one waits. etcd's default is the largest number there is.
 const STREAMS_PER_CONNECTION_MAX: u32 = u32::MAX;
 /// HTTP/2 flow-control window of one connection: what a client may have sent before it was read.

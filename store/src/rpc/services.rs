@@ -124,6 +124,14 @@ impl cluster_server::Cluster for Services {
 
 #[tonic::async_trait]
 impl maintenance_server::Maintenance for Services {
+    async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Answer<pb::AlarmResponse> {
+        self.store.alarm(request.into_inner()).await.map(Response::new).map_err(status)
+    }
+
+    async fn defragment(&self, _request: Request<pb::DefragmentRequest>) -> Answer<pb::DefragmentResponse> {
+        self.store.defragment().await.map(Response::new).map_err(status)
+    }
+
     async fn status(&self, request: Request<pb::StatusRequest>) -> Answer<pb::StatusResponse> {
         self.store.status(request.into_inner()).await.map(Response::new).map_err(status)
     }

@@ -27,8 +27,8 @@ use crate::watch::{Cursor, Group, Selected, Step, refusal};
 
 /// Watches of one stream. A further one is refused as cancelled.
 const WATCHES_MAX: usize = 100_000;
-/// A response with `fragment` is cut when its events have this many bytes, as etcd cuts at its request limit.
-const FRAGMENT_BYTES_MAX: usize = crate::client::REQUEST_BYTES_MAX;
+/// A response with `fragment` is cut when its events have this many bytes, as etcd cuts at its limit for a message.
+const FRAGMENT_BYTES_MAX: usize = super::listener::MESSAGE_BYTES_MAX;
 /// Watch id of a progress mark that stands for the whole stream, and of a refused watch.
 const NO_WATCH: i64 = -1;
 

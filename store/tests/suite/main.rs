@@ -7,6 +7,7 @@ mod channel;
 mod cluster;
 mod conformance;
 mod metrics;
+mod quota;
 mod single;
 mod support;
 mod tls;

@@ -43,7 +43,7 @@ async fn grpc_refuses_in_the_words_of_etcds_library() {
     assert_eq!(too_large.code(), tonic::Code::ResourceExhausted);
     assert_eq!(too_large.message(), "grpc: received message larger than max (3145736 vs. 2097152)");
     for (path, text) in [
-        ("/etcdserverpb.Maintenance/Defragment", "unknown method Defragment for service etcdserverpb.Maintenance"),
+        ("/etcdserverpb.Maintenance/HashKV", "unknown method HashKV for service etcdserverpb.Maintenance"),
         ("/etcdserverpb.Auth/AuthStatus", "unknown service etcdserverpb.Auth"),
     ] {
         let absent = unary::<_, pb::StatusResponse>(&channel, path, pb::StatusRequest {}).await.unwrap_err();

@@ -33,6 +33,8 @@ pub enum Operation {
     LeaseCheckpoint(Vec<(i64, i64)>),
     /// Nothing; orders a barrier.
     Noop,
+    /// Raise or end an alarm.
+    Alarm(pb::AlarmRequest),
 }
 
 /// The answer of one applied command. Headers carry the revision; cluster, member and term are filled in by the server
@@ -51,6 +53,8 @@ pub enum CommandResponse {
     LeaseGrant(pb::LeaseGrantResponse),
     /// Answer to [`Operation::LeaseRevoke`].
     LeaseRevoke(pb::LeaseRevokeResponse),
+    /// Answer to [`Operation::Alarm`].
+    Alarm(pb::AlarmResponse),
     /// Answer to [`Operation::LeaseCheckpoint`] and [`Operation::Noop`].
     Empty,
 }
@@ -76,6 +80,7 @@ mod tests {
             Operation::LeaseGrant(pb::LeaseGrantRequest { id: 7, ttl: 60 }),
             Operation::LeaseCheckpoint(vec![(7, 3)]),
             Operation::Noop,
+            Operation::Alarm(pb::AlarmRequest { action: 1, member_id: 7, alarm: 1 }),
         ] {
             let command = Command { time_unix_ms: 5, operation };
             let bytes = bincode::serialize(&command).expect("a command can be encoded");

@@ -140,5 +140,12 @@ fn lease() -> impl Strategy<Value = Operation> {
         1 => (1i64..4).prop_map(|id| Operation::LeaseRevoke(pb::LeaseRevokeRequest { id })),
         1 => vec((1i64..4, 0i64..50), 0..3).prop_map(Operation::LeaseCheckpoint),
         1 => Just(Operation::Noop),
+        1 => alarm().prop_map(Operation::Alarm),
     ]
+}
+
+/// Ended more often than raised, or nothing else would ever succeed.
+fn alarm() -> impl Strategy<Value = pb::AlarmRequest> {
+    let action = prop_oneof![1 => Just(1), 6 => Just(2)];
+    (action, 0..3).prop_map(|(action, alarm)| pb::AlarmRequest { action, member_id: 1, alarm })
 }

@@ -14,7 +14,7 @@ use naive::Model;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use store_mvcc::{LeaseRecord, LeaseWrite, Meta, Mvcc, Record, Restore, Revision, Values};
+use store_mvcc::{Alarms, LeaseRecord, LeaseWrite, Meta, Mvcc, Record, Restore, Revision, Values};
 use store_types::command::{Command, Operation};
 use store_types::etcdserverpb as pb;
 use store_types::{Event, KeyValue};
@@ -25,6 +25,7 @@ struct Disk {
     rows: BTreeMap<[u8; Revision::KEY_BYTES], Bytes>,
     leases: BTreeMap<i64, [u8; LeaseRecord::ROW_BYTES]>,
     meta: Option<[u8; Meta::ROW_BYTES]>,
+    alarms: Vec<pb::AlarmMember>,
 }
 
 impl Values for Disk {
@@ -53,6 +54,7 @@ impl Disk {
         let Some(meta) = &self.meta else { return Mvcc::new() };
         let mut restore = Restore::new(Meta::decode(meta).unwrap());
         self.leases.values().for_each(|row| restore.lease(LeaseRecord::decode(row).unwrap()));
+        restore.alarms(Alarms::restore(self.alarms.clone()));
         for (key, row) in &self.rows {
             restore.row(Revision::from_key(key).unwrap(), row).unwrap();
         }
@@ -80,6 +82,9 @@ impl Pair {
                 LeaseWrite::Put(lease) => self.disk.leases.insert(lease.id, lease.encode()),
                 LeaseWrite::Delete(id) => self.disk.leases.remove(id),
             };
+        }
+        if let Some(alarms) = &applied.alarms {
+            self.disk.alarms.clone_from(alarms);
         }
         self.disk.meta = Some(self.mvcc.meta().encode());
         let (response, events) = self.model.apply(&operation);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use store_mvcc::{Error, LeaseRecord, check};
 use store_types::command::{CommandResponse, Operation};
 use store_types::etcdserverpb as pb;
+use store_types::etcdserverpb::AlarmType;
 use store_types::etcdserverpb::compare::TargetUnion;
 use store_types::etcdserverpb::request_op::Request;
 use store_types::etcdserverpb::response_op::Response;
@@ -19,6 +20,7 @@ pub(crate) struct Model {
     states: Vec<Keys>,
     events: Vec<Event>,
     leases: BTreeMap<i64, LeaseRecord>,
+    alarms: Vec<pb::AlarmMember>,
     pub(crate) compacted: i64,
 }
 
@@ -31,7 +33,13 @@ struct Work {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { states: vec![Keys::new(); 2], events: Vec::new(), leases: BTreeMap::new(), compacted: 0 }
+        Self {
+            states: vec![Keys::new(); 2],
+            events: Vec::new(),
+            leases: BTreeMap::new(),
+            alarms: Vec::new(),
+            compacted: 0,
+        }
     }
 }
 
@@ -78,13 +86,28 @@ impl Model {
     pub(crate) fn apply(&mut self, operation: &Operation) -> (Result<CommandResponse, Error>, Vec<Event>) {
         let begin = self.revision();
         let mut work = Work { begin, keys: self.keys_at(begin).clone(), events: Vec::new() };
-        let response = check::operation(operation).and_then(|()| self.respond(operation, &mut work));
+        let checked = check::operation(operation).and_then(|()| self.alarmed(operation));
+        let response = checked.and_then(|()| self.respond(operation, &mut work));
         let events = if response.is_ok() { work.events } else { Vec::new() };
         if !events.is_empty() {
             self.states.push(work.keys);
             self.events.extend(events.iter().cloned());
         }
         (response, events)
+    }
+
+    fn alarmed(&self, operation: &Operation) -> Result<(), Error> {
+        let is_active = |kind: AlarmType| self.alarms.iter().any(|alarm| alarm.alarm == kind as i32);
+        let adds = match operation {
+            Operation::Noop | Operation::Alarm(_) => return Ok(()),
+            Operation::Put(_) | Operation::LeaseGrant(_) => true,
+            Operation::Txn(_) => format!("{operation:?}").contains("RequestPut"),
+            _ => false,
+        };
+        if is_active(AlarmType::Corrupt) {
+            return Err(Error::Corrupt);
+        }
+        if adds && is_active(AlarmType::Nospace) { Err(Error::NoSpace) } else { Ok(()) }
     }
 
     fn respond(&mut self, operation: &Operation, work: &mut Work) -> Result<CommandResponse, Error> {
@@ -158,6 +181,17 @@ impl Model {
                 CommandResponse::Empty
             }
             Operation::Noop => CommandResponse::Empty,
+            Operation::Alarm(request) => {
+                let alarm = pb::AlarmMember { member_id: request.member_id, alarm: request.alarm };
+                let was_active = self.alarms.contains(&alarm);
+                self.alarms.retain(|active| *active != alarm);
+                let raised = request.action == 1 && request.alarm != 0;
+                if raised {
+                    self.alarms.push(alarm);
+                }
+                let alarms = if raised || was_active { vec![alarm] } else { Vec::new() };
+                CommandResponse::Alarm(pb::AlarmResponse { header: header(work.begin), alarms })
+            }
         })
     }
 
