@@ -66,8 +66,8 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
     config.validate().map_err(StartError::Config)?;
     let identity = identity::derive(&config);
     let lock = identity::claim(&config.data_dir, identity)?;
-    let client_tls = config.client_tls.as_ref().map(rpc::server_config).transpose()?;
-    let peer_tls = config.peer_tls.as_ref().map(rpc::server_config).transpose()?;
+    let client_tls = config.client_tls.as_ref().map(rpc::ServerTls::new).transpose()?;
+    let peer_tls = config.peer_tls.as_ref().map(rpc::ServerTls::new).transpose()?;
     let client_listeners = rpc::bind(&config.listen_client_urls).await?;
     let peer_listeners = rpc::bind(&config.listen_peer_urls).await?;
     let metrics_listeners = rpc::bind(&config.listen_metrics_urls).await?;
@@ -75,17 +75,14 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
     let (client_addresses, peer_addresses) = (rpc::addresses(&client_listeners), rpc::addresses(&peer_listeners));
     let transport: Arc<dyn Transport> = match &config.transport {
         Some(transport) => Arc::clone(transport),
-        None => {
-            let tls = config.peer_tls.as_ref().map(rpc::client_config).transpose()?;
-            Arc::new(GrpcTransport::new(identity, tls))
-        }
+        None => Arc::new(GrpcTransport::new(identity, config.peer_tls.clone())),
     };
     let prepared = Start::new(&config, identity, Arc::clone(&transport)).await?;
     // A stage of its own: the member can be stopped without the process.
     let (process, supervisor) = (supervisor, supervisor.child());
     let handler: Answers = Arc::clone(&prepared.replica) as Arc<dyn Handler>;
     transport.serve(identity.member_id, Arc::downgrade(&handler));
-    rpc::serve_peers(peer_listeners, peer_tls.as_ref(), identity, &handler, &supervisor)?;
+    rpc::serve_peers(peer_listeners, peer_tls.as_ref(), identity, &handler, &supervisor);
     let replica = prepared.run(&supervisor).await?;
     if config.members().len() == 1 {
         let ready = tokio::time::timeout(ALONE_READY_TIMEOUT, replica.linearize()).await;
@@ -105,8 +102,8 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, St
         supervisor.spawn(COMPACTION, upkeep::compact_by_count(Arc::clone(&replica), keep, every, stop()));
     }
     let store = Arc::new(LocalStore::new(Arc::clone(&replica), config.quota_bytes));
-    rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor)?;
-    rpc::serve_metrics(&config.listen_metrics_urls, metrics_listeners, client_tls.as_ref(), &store, &supervisor)?;
+    rpc::serve_clients(client_listeners, client_tls.as_ref(), &store, &supervisor);
+    rpc::serve_metrics(&config.listen_metrics_urls, metrics_listeners, client_tls.as_ref(), &store, &supervisor);
     let stage = supervisor.clone();
     process.spawn(MEMBER, async move {
         stage.token().cancelled().await;

@@ -19,4 +19,4 @@ mod proto {
 }
 
 pub(crate) use listener::{addresses, bind, serve_clients, serve_metrics, serve_peers};
-pub(crate) use tls::{client_config, server_config};
+pub(crate) use tls::{ServerTls, client_config};

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 
 use super::proto::{Envelope, peer_client::PeerClient};
 use super::{CallError, MESSAGE_BYTES_MAX, Method, Target, Transport};
+use crate::config::Tls;
 use crate::identity::Identity;
+use crate::rpc::client_config;
 
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -28,12 +30,12 @@ enum Lane {
 /// gRPC channels to the other members, made on first use and reconnecting by themselves.
 pub(crate) struct GrpcTransport {
     identity: Identity,
-    tls: Option<ClientTlsConfig>,
+    tls: Option<Tls>,
     channels: Mutex<HashMap<(u64, Lane), PeerClient<Channel>>>,
 }
 
 impl GrpcTransport {
-    pub(crate) fn new(identity: Identity, tls: Option<ClientTlsConfig>) -> Self {
+    pub(crate) fn new(identity: Identity, tls: Option<Tls>) -> Self {
         Self { identity, tls, channels: Mutex::default() }
     }
 
@@ -43,6 +45,8 @@ impl GrpcTransport {
             return Ok(client.clone());
         }
         let unreachable = |error: tonic::transport::Error| CallError::Unreachable(describe(&error));
+        let tls = self.tls.as_ref().map(client_config).transpose();
+        let tls = tls.map_err(|error| CallError::Unreachable(error.to_string()))?;
         let mut endpoints = Vec::with_capacity(target.urls.len());
         for url in &target.urls {
             let mut endpoint = Endpoint::from_shared(url.clone())
@@ -51,7 +55,7 @@ impl GrpcTransport {
                 .tcp_nodelay(true)
                 .initial_connection_window_size(WINDOW_BYTES)
                 .initial_stream_window_size(WINDOW_BYTES);
-            if let Some(tls) = &self.tls {
+            if let Some(tls) = &tls {
                 endpoint = endpoint.tls_config(tls.clone()).map_err(unreachable)?;
             }
             endpoints.push(endpoint);
@@ -93,7 +97,13 @@ impl Transport for GrpcTransport {
             Ok(Ok(reply)) => Ok(reply.into_inner().payload),
             Ok(Err(status)) => Err(match status.code() {
                 // tonic says this when no connection could be made, and when one broke.
-                tonic::Code::Unavailable => CallError::Unreachable(status.message().to_owned()),
+                tonic::Code::Unavailable => {
+                    if self.tls.is_some() {
+                        // The next one is made with what the files hold then.
+                        self.channels.lock().remove(&(target.id, lane));
+                    }
+                    CallError::Unreachable(status.message().to_owned())
+                }
                 tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::DeadlineExceeded => CallError::Timeout,
                 _ => CallError::Refused(status.message().to_owned()),
             }),

@@ -1,14 +1,17 @@
 //! Sockets: bound before anything else starts, served until the shutdown.
 
 use daemon::{OnError, Supervisor, TaskKind};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
+use std::future::ready;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tonic::service::Routes;
+use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
 
 use super::authority::Shimmed;
 use super::front::FrontLayer;
@@ -18,6 +21,7 @@ use super::proto::lease_server::LeaseServer;
 use super::proto::maintenance_server::MaintenanceServer;
 use super::proto::watch_server::WatchServer;
 use super::services::Services;
+use super::tls::ServerTls;
 use crate::client::{LocalStore, REQUEST_BYTES_MAX};
 use crate::config::ListenUrl;
 use crate::error::StartError;
@@ -34,6 +38,10 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// How often an idle connection is asked whether it is still there, and how long it may take to answer; etcd's values.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2 * 3600);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a TLS handshake may take, and how many may be under way on one listener; further connections wait.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKES_MAX: usize = 1_024;
 
 const CLIENTS: TaskKind = TaskKind { name: "store-clients", on_error: OnError::ShutDown };
 const METRICS: TaskKind = TaskKind { name: "store-metrics", on_error: OnError::ShutDown };
@@ -53,10 +61,10 @@ pub(crate) async fn bind(urls: &[String]) -> Result<Vec<TcpListener>, StartError
 /// Serves etcd's API.
 pub(crate) fn serve_clients(
     listeners: Vec<TcpListener>,
-    tls: Option<&ServerTlsConfig>,
+    tls: Option<&Arc<ServerTls>>,
     store: &Arc<LocalStore>,
     supervisor: &Supervisor,
-) -> Result<(), StartError> {
+) {
     for listener in listeners {
         let services = Services { store: Arc::clone(store) };
         macro_rules! limited {
@@ -66,7 +74,7 @@ pub(crate) fn serve_clients(
                     .max_encoding_message_size(usize::MAX)
             };
         }
-        let router = server(tls)?
+        let router = server()
             .accept_http1(true)
             .layer(FrontLayer::new(store))
             .add_service(limited!(KvServer))
@@ -75,43 +83,61 @@ pub(crate) fn serve_clients(
             .add_service(limited!(ClusterServer))
             .add_service(limited!(MaintenanceServer));
         let stop = supervisor.token().clone().cancelled_owned();
-        let connections = incoming(listener).map(|connection| connection.map(Shimmed::new));
-        supervisor.spawn(CLIENTS, router.serve_with_incoming_shutdown(connections, stop));
+        match tls {
+            None => {
+                let connections = incoming(listener).map(|connection| connection.map(Shimmed::new));
+                supervisor.spawn(CLIENTS, router.serve_with_incoming_shutdown(connections, stop));
+            }
+            Some(tls) => {
+                supervisor.spawn(CLIENTS, router.serve_with_incoming_shutdown(handshakes(listener, tls), stop));
+            }
+        }
     }
-    Ok(())
 }
 
 /// Serves the pages for monitoring alone: with TLS where the URL says so, whatever the other listeners do.
 pub(crate) fn serve_metrics(
     urls: &[String],
     listeners: Vec<TcpListener>,
-    tls: Option<&ServerTlsConfig>,
+    tls: Option<&Arc<ServerTls>>,
     store: &Arc<LocalStore>,
     supervisor: &Supervisor,
-) -> Result<(), StartError> {
+) {
     for (url, listener) in urls.iter().zip(listeners) {
         let tls = tls.filter(|_| ListenUrl::parse(url).is_ok_and(|url| url.tls));
-        let router = server(tls)?.accept_http1(true).layer(FrontLayer::new(store)).add_routes(Routes::default());
+        let router = server().accept_http1(true).layer(FrontLayer::new(store)).add_routes(Routes::default());
         let stop = supervisor.token().clone().cancelled_owned();
-        supervisor.spawn(METRICS, router.serve_with_incoming_shutdown(incoming(listener), stop));
+        match tls {
+            None => {
+                supervisor.spawn(METRICS, router.serve_with_incoming_shutdown(incoming(listener), stop));
+            }
+            Some(tls) => {
+                supervisor.spawn(METRICS, router.serve_with_incoming_shutdown(handshakes(listener, tls), stop));
+            }
+        }
     }
-    Ok(())
 }
 
 /// Serves the other members.
 pub(crate) fn serve_peers(
     listeners: Vec<TcpListener>,
-    tls: Option<&ServerTlsConfig>,
+    tls: Option<&Arc<ServerTls>>,
     identity: Identity,
     answers: &Answers,
     supervisor: &Supervisor,
-) -> Result<(), StartError> {
+) {
     for listener in listeners {
-        let router = server(tls)?.add_service(PeerService::server(identity, Arc::clone(answers)));
+        let router = server().add_service(PeerService::server(identity, Arc::clone(answers)));
         let stop = supervisor.token().clone().cancelled_owned();
-        supervisor.spawn(PEERS, router.serve_with_incoming_shutdown(incoming(listener), stop));
+        match tls {
+            None => {
+                supervisor.spawn(PEERS, router.serve_with_incoming_shutdown(incoming(listener), stop));
+            }
+            Some(tls) => {
+                supervisor.spawn(PEERS, router.serve_with_incoming_shutdown(handshakes(listener, tls), stop));
+            }
+        }
     }
-    Ok(())
 }
 
 /// Addresses that listeners got; interesting where the port was 0.
@@ -123,15 +149,33 @@ fn incoming(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
-fn server(tls: Option<&ServerTlsConfig>) -> Result<Server, StartError> {
-    let server = Server::builder()
+/// Connections that have shaken hands, in the order in which they are done: a slow one holds up nobody.
+fn handshakes(
+    listener: TcpListener,
+    tls: &Arc<ServerTls>,
+) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> + Send + use<> {
+    let tls = Arc::clone(tls);
+    let shake = move |connection: io::Result<TcpStream>| {
+        let tls = Arc::clone(&tls);
+        async move {
+            let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(connection?)).await;
+            shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        }
+    };
+    let shaken = incoming(listener).map(shake).buffer_unordered(HANDSHAKES_MAX);
+    shaken.filter_map(|shaken| {
+        if let Err(error) = &shaken {
+            tracing::debug!(%error, "a connection without a handshake");
+        }
+        ready(shaken.ok().map(Ok))
+    })
+}
+
+fn server() -> Server {
+    Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .initial_connection_window_size(WINDOW_BYTES)
         .initial_stream_window_size(WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
-    match tls {
-        None => Ok(server),
-        Some(tls) => server.tls_config(tls.clone()).map_err(|error| StartError::Config(format!("TLS: {error}"))),
-    }
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }

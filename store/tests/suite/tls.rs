@@ -63,12 +63,43 @@ async fn clients_need_a_certificate_of_the_trusted_authority() {
 }
 
 // proves: ST-32
+#[tokio::test]
+async fn new_connections_use_the_certificates_that_the_files_hold_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let pki = directory.path().join("pki");
+    let tls = make_tls(&pki);
+    let mut config = single(&directory.path().join("data"));
+    config.listen_client_urls = vec!["https://127.0.0.1:0".into()];
+    config.client_tls = Some(tls.clone());
+    let member = start(config, &daemon::Supervisor::new()).await.unwrap();
+    let endpoints = vec![format!("https://{}", member.client_addresses()[0])];
+    // With what the files hold now.
+    let client = || {
+        let read = |path: &Path| fs::read(path).unwrap();
+        let identity_pem = Some((read(&tls.cert_file), read(&tls.key_file)));
+        let tls = RemoteTls { trusted_ca_pem: read(&tls.trusted_ca_file), identity_pem };
+        RemoteStore::new(&RemoteOptions { endpoints: endpoints.clone(), tls: Some(tls) }).unwrap()
+    };
+    let (connected, late) = (client(), client());
+    connected.put(put("a", "1")).await.unwrap();
+    make_tls(&pki);
+    client().put(put("a", "2")).await.unwrap();
+    connected.put(put("a", "3")).await.unwrap();
+    assert!(late.put(put("a", "4")).await.is_err(), "the old authority is not trusted any more");
+    let newest = client();
+    fs::write(&tls.cert_file, "nonsense").unwrap();
+    newest.put(put("a", "5")).await.unwrap();
+    assert_eq!(member.client().range(get("a")).await.unwrap().kvs[0].value.as_ref(), b"5");
+    member.shut_down().await;
+}
+
+// proves: ST-32
 #[tokio::test(flavor = "multi_thread")]
 async fn three_members_form_a_cluster_over_mutual_tls() {
     let directory = tempfile::tempdir().unwrap();
     let tls = make_tls(&directory.path().join("pki"));
     let urls: Vec<String> = (0..3).map(|_| format!("https://127.0.0.1:{}", free_port())).collect();
-    let starts = (0..3).map(|index: usize| {
+    let configure = |index: usize| {
         let mut config = single(&directory.path().join(format!("m{index}")));
         config.name = format!("m{index}");
         config.initial_cluster =
@@ -76,9 +107,10 @@ async fn three_members_form_a_cluster_over_mutual_tls() {
         config.listen_peer_urls = vec![urls[index].clone()];
         config.peer_tls = Some(tls.clone());
         config.advertise_client_urls = vec![format!("https://10.0.0.{index}:2379")];
-        async move { start(config, &daemon::Supervisor::new()).await.unwrap() }
-    });
-    let members: Vec<Member> = futures::future::join_all(starts).await;
+        config
+    };
+    let start_member = |index| async move { start(configure(index), &daemon::Supervisor::new()).await.unwrap() };
+    let mut members: Vec<Member> = futures::future::join_all((0..3).map(start_member)).await;
     let stores: Vec<Arc<dyn Store>> = members.iter().map(Member::client).collect();
     eventually("the cluster takes a write", || async { stores[0].put(put("k", "v")).await.ok() }).await;
     for store in &stores {
@@ -88,6 +120,12 @@ async fn three_members_form_a_cluster_over_mutual_tls() {
     let mut client_urls: Vec<_> = listed.into_iter().flat_map(|member| member.client_ur_ls).collect();
     client_urls.sort_unstable();
     assert_eq!(client_urls, ["https://10.0.0.0:2379", "https://10.0.0.1:2379", "https://10.0.0.2:2379"]);
+    // All of another authority: who comes back finds the others, and they find it.
+    make_tls(&directory.path().join("pki"));
+    members.pop().expect("three run").shut_down().await;
+    members.push(start_member(2).await);
+    let back = members[2].client();
+    eventually("the member is back", || async { back.put(put("k", "w")).await.ok() }).await;
     for member in members {
         member.shut_down().await;
     }
