@@ -2,6 +2,7 @@
 
 mod controller;
 pub mod plan;
+pub mod selection;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use controllers_runtime::{Informer, trim};
 use daemon::Supervisor;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::runtime::watcher;
@@ -24,6 +24,7 @@ pub struct Informers {
     pub replica_sets: Arc<Informer<ReplicaSet>>,
     pub pods: Arc<Informer<Pod>>,
     pub services: Arc<Informer<Service>>,
+    pub endpoints: Arc<Informer<Endpoints>>,
     pub endpoint_slices: Arc<Informer<EndpointSlice>>,
     pub namespaces: Arc<Informer<Namespace>>,
     pub nodes: Arc<Informer<Node>>,
@@ -53,6 +54,7 @@ impl Informers {
             replica_sets: informer!(),
             pods: Informer::start_trimmed(Api::all(client.clone()), all(), trim::pod, supervisor),
             services: informer!(),
+            endpoints: informer!(),
             endpoint_slices: informer!(),
             namespaces: informer!(),
             nodes: informer!(),
@@ -71,6 +73,7 @@ impl Informers {
             self.replica_sets.synced(),
             self.pods.synced(),
             self.services.synced(),
+            self.endpoints.synced(),
             self.endpoint_slices.synced(),
             self.namespaces.synced(),
             self.nodes.synced(),

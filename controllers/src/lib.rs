@@ -9,6 +9,7 @@ pub mod informers;
 
 pub mod clusterrole_aggregation;
 pub mod deployment;
+pub mod endpoints;
 pub mod endpointslice;
 pub mod garbage_collector;
 pub mod namespace;
@@ -21,6 +22,7 @@ pub mod tokens;
 mod discover;
 mod objects;
 mod ownership;
+mod trigger_time;
 
 pub use context::{ClientFor, Context, Options, SignToken};
 pub use informers::Informers;
@@ -29,6 +31,7 @@ pub use informers::Informers;
 pub fn start(context: &Context) {
     clusterrole_aggregation::start(context);
     deployment::start(context);
+    endpoints::start(context);
     endpointslice::start(context);
     garbage_collector::start(context);
     namespace::start(context);

@@ -1,11 +1,13 @@
 //! Observes Services, pods and slices, and carries the plan out.
 
 use super::plan::{self, MANAGED_BY, MANAGER, SERVICE_NAME};
+use super::selection::{has_endpoints, pods_of, services_of};
 use crate::Context;
-use crate::objects::{Labels, is_terminating, name};
+use crate::objects::{is_terminating, name};
+use crate::trigger_time::{Tracker, stamp};
 use controllers_runtime::worker::{self, Next};
-use controllers_runtime::{Delta, Key, Queue};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use controllers_runtime::{Key, Queue};
+use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
@@ -14,6 +16,8 @@ use std::sync::Arc;
 const NAME: &str = "endpointslice-controller";
 /// Services reconciled at a time (upstream: 5).
 const WORKERS: usize = 5;
+/// Label with the zone of a node.
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// Starts the controller.
 pub fn start(context: &Context) {
@@ -21,19 +25,10 @@ pub fn start(context: &Context) {
     let keys = queue.clone();
     context.informers.services.on_change(move |delta| keys.add(Key::of(delta.object().as_ref())));
     let (keys, informers) = (queue.clone(), context.informers.clone());
-    context.informers.pods.on_change(move |delta| {
-        let old = match delta {
-            Delta::Applied { old: Some(old), .. } => old.metadata.labels.clone(),
-            _ => None,
-        };
-        let pod = delta.object();
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        for service in informers.services.index().in_namespace(namespace) {
-            if selects(&service, pod.metadata.labels.as_ref()) || selects(&service, old.as_ref()) {
-                keys.add(Key::of(service.as_ref()));
-            }
-        }
-    });
+    context
+        .informers
+        .pods
+        .on_change(move |delta| services_of(&informers.services, delta).for_each(|key| keys.add(key)));
     let keys = queue.clone();
     context.informers.endpoint_slices.on_change(move |delta| {
         let meta = &delta.object().metadata;
@@ -45,25 +40,32 @@ pub fn start(context: &Context) {
         }
     });
     let (client, informers) = ((context.client_for)(NAME), context.informers.clone());
+    let tracker = Arc::new(Tracker::default());
     worker::start(&queue, WORKERS, &context.supervisor, move |key| {
-        let (client, informers) = (client.clone(), informers.clone());
+        let (client, informers, tracker) = (client.clone(), informers.clone(), Arc::clone(&tracker));
         async move {
-            let Some(service) = informers.services.index().get(&key) else { return Ok(Next::Wait) };
-            let is_ours = service
-                .spec
-                .as_ref()
-                .is_some_and(|spec| spec.selector.as_ref().is_some_and(|selector| !selector.is_empty()));
-            if !is_ours || is_terminating(&service.metadata) {
+            let Some(service) = informers.services.index().get(&key) else {
+                tracker.forget(&key);
+                return Ok(Next::Wait);
+            };
+            if !has_endpoints(&service) || is_terminating(&service.metadata) {
                 return Ok(Next::Wait);
             }
-            let pods: Vec<Arc<Pod>> = informers.pods.index().in_namespace(&key.namespace);
-            let pods: Vec<_> = pods.into_iter().filter(|pod| selects(&service, pod.metadata.labels.as_ref())).collect();
+            let pods = pods_of(&informers.pods, &service);
+            let changed = tracker.last_change(&key, &service, &pods);
             let slices: Vec<Arc<EndpointSlice>> = informers.endpoint_slices.index().in_namespace(&key.namespace);
             let slices: Vec<_> = slices.into_iter().filter(|slice| belongs(slice, &service)).collect();
-            let plan = plan::plan(&service, &pods, &slices);
+            let zone = |node: &str| zone(informers.nodes.index().get(&Key::new("", node)).as_deref());
+            let mut plan = plan::plan(&service, &pods, &slices, zone);
+            plan.create.iter_mut().chain(&mut plan.update).for_each(|slice| stamp(&mut slice.metadata, changed));
             carry_out(&Api::namespaced(client, &key.namespace), plan).await.map(|()| Next::Wait)
         }
     });
+}
+
+fn zone(node: Option<&Node>) -> Option<String> {
+    let zone = node?.metadata.labels.as_ref()?.get(ZONE)?;
+    Some(zone.clone()).filter(|zone| !zone.is_empty())
 }
 
 async fn carry_out(api: &Api<EndpointSlice>, plan: plan::Plan) -> Result<(), kube::Error> {
@@ -87,12 +89,6 @@ async fn carry_out(api: &Api<EndpointSlice>, plan: plan::Plan) -> Result<(), kub
         }
     }
     Ok(())
-}
-
-fn selects(service: &Service, labels: Option<&Labels>) -> bool {
-    let Some(selector) = service.spec.as_ref().and_then(|spec| spec.selector.as_ref()) else { return false };
-    let Some(labels) = labels else { return false };
-    !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 fn belongs(slice: &EndpointSlice, service: &Service) -> bool {

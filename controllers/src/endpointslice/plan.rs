@@ -1,7 +1,7 @@
 //! The slices that a Service should have. Pure.
 
-use crate::objects::{controller_reference, is_terminating, name, phase, ready_condition, uid};
-use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort};
+use crate::objects::{controller_reference, is_finished, is_terminating, name, ready_condition, uid};
+use k8s_openapi::api::core::v1::{ContainerPort, ObjectReference, Pod, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -14,6 +14,8 @@ pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// This controller's value of [`MANAGED_BY`], the same as upstream's.
 pub const MANAGER: &str = "endpointslice-controller.k8s.io";
+/// Label of what belongs to a headless Service.
+pub const HEADLESS: &str = "service.kubernetes.io/headless";
 /// Endpoints of one slice (upstream: `--max-endpoints-per-slice`).
 pub const ENDPOINTS_MAX: usize = 100;
 
@@ -30,10 +32,15 @@ pub struct Plan {
 
 /// Compares what the pods ask for with the slices that exist. Slices keep what they can: an endpoint that is in one
 /// stays there.
-pub fn plan(service: &Service, pods: &[Arc<Pod>], existing: &[Arc<EndpointSlice>]) -> Plan {
+pub fn plan(
+    service: &Service,
+    pods: &[Arc<Pod>],
+    existing: &[Arc<EndpointSlice>],
+    zone: impl Fn(&str) -> Option<String>,
+) -> Plan {
     let mut plan = Plan::default();
     let mut left: Vec<Arc<EndpointSlice>> = existing.to_vec();
-    for ((family, ports), mut endpoints) in wanted(service, pods) {
+    for ((family, ports), mut endpoints) in wanted(service, pods, zone) {
         endpoints.sort_by(|one, other| one.addresses.cmp(&other.addresses));
         let ports: Vec<EndpointPort> = ports.into_iter().map(|port| port.0).collect();
         let (same, others) = left.into_iter().partition(|slice: &Arc<EndpointSlice>| {
@@ -77,16 +84,23 @@ impl Ord for Port {
 }
 
 /// Endpoints by address family and resolved ports.
-fn wanted(service: &Service, pods: &[Arc<Pod>]) -> BTreeMap<(String, Vec<Port>), Vec<Endpoint>> {
+fn wanted(
+    service: &Service,
+    pods: &[Arc<Pod>],
+    zone: impl Fn(&str) -> Option<String>,
+) -> BTreeMap<(String, Vec<Port>), Vec<Endpoint>> {
     let spec = service.spec.clone().unwrap_or_default();
     let publish = spec.publish_not_ready_addresses.unwrap_or(false);
     let families = spec.ip_families.unwrap_or_else(|| vec!["IPv4".to_owned()]);
     let mut wanted: BTreeMap<(String, Vec<Port>), Vec<Endpoint>> = BTreeMap::new();
-    for pod in pods.iter().filter(|pod| !matches!(phase(pod), "Succeeded" | "Failed")) {
+    for pod in pods.iter().filter(|pod| !is_finished(pod)) {
         for family in &families {
             let Some(address) = address(pod, family) else { continue };
             let ports = spec.ports.iter().flatten().filter_map(|port| resolve(pod, port)).map(Port).collect();
-            wanted.entry((family.clone(), ports)).or_default().push(endpoint(service, pod, address, publish));
+            wanted.entry((family.clone(), ports)).or_default().push(Endpoint {
+                zone: pod.spec.as_ref().and_then(|spec| zone(spec.node_name.as_deref()?)),
+                ..endpoint(service, pod, address, publish)
+            });
         }
     }
     if wanted.is_empty() {
@@ -166,51 +180,62 @@ fn labels(service: &Service) -> BTreeMap<String, String> {
     let mut labels = service.metadata.labels.clone().unwrap_or_default();
     labels.insert(SERVICE_NAME.to_owned(), name(&service.metadata).to_owned());
     labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
-    if service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None") {
-        labels.insert("service.kubernetes.io/headless".to_owned(), String::new());
+    if is_headless(service) {
+        labels.insert(HEADLESS.to_owned(), String::new());
     }
     labels
 }
 
-fn address(pod: &Pod, family: &str) -> Option<String> {
+/// Whether clients look the pods' addresses up instead of going through one of the Service's own.
+pub fn is_headless(service: &Service) -> bool {
+    service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None")
+}
+
+/// The pod's address of this family.
+pub fn address(pod: &Pod, family: &str) -> Option<String> {
     let is_family = |ip: &String| if family == "IPv6" { ip.contains(':') } else { ip.contains('.') };
     let status = pod.status.as_ref()?;
     status.pod_ips.iter().flatten().map(|ip| &ip.ip).chain(status.pod_ip.as_ref()).find(|ip| is_family(ip)).cloned()
 }
 
-/// The port of a pod behind a Service's port; a name is looked up among the pod's containers.
-fn resolve(pod: &Pod, port: &ServicePort) -> Option<EndpointPort> {
-    let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
-    let number = match &port.target_port {
-        None => port.port,
-        Some(IntOrString::Int(0)) => port.port,
-        Some(IntOrString::Int(number)) => *number,
+/// The number of the port behind a Service's port; a name is looked up among the pod's containers.
+pub fn port_number(pod: &Pod, port: &ServicePort) -> Option<i32> {
+    let protocol = port.protocol.as_deref().unwrap_or("TCP");
+    match &port.target_port {
+        None | Some(IntOrString::Int(0)) => Some(port.port),
+        Some(IntOrString::Int(number)) => Some(*number),
         Some(IntOrString::String(wanted)) => {
             let containers = pod.spec.as_ref()?.containers.iter();
             let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
-            let same = |found: &&k8s_openapi::api::core::v1::ContainerPort| {
+            let same = |found: &&ContainerPort| {
                 found.name.as_ref() == Some(wanted) && found.protocol.as_deref().unwrap_or("TCP") == protocol
             };
-            ports.find(same)?.container_port
+            Some(ports.find(same)?.container_port)
         }
-    };
+    }
+}
+
+fn resolve(pod: &Pod, port: &ServicePort) -> Option<EndpointPort> {
     Some(EndpointPort {
         name: Some(port.name.clone().unwrap_or_default()),
-        port: Some(number),
-        protocol: Some(protocol),
+        port: Some(port_number(pod, port)?),
+        protocol: Some(port.protocol.clone().unwrap_or_else(|| "TCP".to_owned())),
         app_protocol: port.app_protocol.clone(),
     })
+}
+
+/// The name that a pod has in the Service's domain: one that names this Service as its subdomain has a DNS name.
+pub fn hostname(service: &Service, pod: &Pod) -> Option<String> {
+    let spec = pod.spec.as_ref().filter(|spec| spec.subdomain == service.metadata.name)?;
+    spec.hostname.clone().filter(|name| !name.is_empty())
 }
 
 fn endpoint(service: &Service, pod: &Pod, address: String, publish_unready: bool) -> Endpoint {
     let terminating = is_terminating(&pod.metadata);
     let serving = ready_condition(pod).is_some();
-    // A pod that names this Service as its subdomain has a DNS name of its own.
-    let spec = pod.spec.as_ref().filter(|spec| spec.subdomain == service.metadata.name);
-    let hostname = spec.and_then(|spec| spec.hostname.clone()).filter(|name| !name.is_empty());
     Endpoint {
         addresses: vec![address],
-        hostname,
+        hostname: hostname(service, pod),
         conditions: Some(EndpointConditions {
             ready: Some(publish_unready || (serving && !terminating)),
             serving: Some(serving),
