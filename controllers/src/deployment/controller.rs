@@ -96,8 +96,12 @@ impl Controller {
         };
         let observed = Observed { deployment, sets, pods, now: Timestamp::now() };
         let (step, mut status) = plan::plan(&observed);
+        let revision = match step {
+            Step::Revision(revision) => Some(revision),
+            _ => None,
+        };
         self.take(&observed, step, &mut status).await?;
-        self.update_status(&observed.deployment, &status).await?;
+        self.update_status(&observed.deployment, &status, revision).await?;
         let seconds = progress::seconds_to_deadline(&observed.deployment, &status, observed.now);
         Ok(seconds.map_or(Next::Wait, |seconds| Next::After(Duration::from_secs(seconds))))
     }
@@ -114,7 +118,8 @@ impl Controller {
     async fn take(&self, observed: &Observed, step: Step, status: &mut DeploymentStatus) -> Result<(), kube::Error> {
         let deployment = &observed.deployment;
         match step {
-            Step::Rest => Ok(()),
+            // The revision is written along with the status.
+            Step::Rest | Step::Revision(_) => Ok(()),
             Step::Condition(condition) => {
                 progress::set_condition(status, condition);
                 Ok(())
@@ -126,12 +131,6 @@ impl Controller {
                     json!({ "metadata": { "annotations": annotations }, "spec": { "minReadySeconds": seconds } });
                 let sets = self.sets(deployment);
                 sets.patch(name(&set.metadata), &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
-            }
-            Step::Revision(revision) => {
-                let mut fresh = deployment.as_ref().clone();
-                fresh.metadata.annotations.get_or_insert_default().insert(REVISION.to_owned(), revision.to_string());
-                let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace(deployment));
-                deployments.replace(name(&deployment.metadata), &PostParams::default(), &fresh).await.map(drop)
             }
             Step::Resize(resizes) => {
                 for (set, size) in resizes {
@@ -191,7 +190,7 @@ impl Controller {
                     progress::condition("Progressing", "False", progress::reason::CREATE_ERROR, &message, observed.now);
                 progress::set_condition(status, condition);
                 self.recorder.event(deployment.as_ref(), Level::Warning, progress::reason::CREATE_ERROR, message);
-                self.update_status(deployment, status).await?;
+                self.update_status(deployment, status, None).await?;
                 Err(error)
             }
         }
@@ -212,11 +211,21 @@ impl Controller {
         Ok(())
     }
 
-    async fn update_status(&self, deployment: &Deployment, status: &DeploymentStatus) -> Result<(), kube::Error> {
-        if deployment.status.as_ref() == Some(status) {
+    /// Writes the status, and the revision beside it: an annotation that is written any other way would count as a new
+    /// generation.
+    async fn update_status(
+        &self,
+        deployment: &Deployment,
+        status: &DeploymentStatus,
+        revision: Option<i64>,
+    ) -> Result<(), kube::Error> {
+        if deployment.status.as_ref() == Some(status) && revision.is_none() {
             return Ok(());
         }
         let mut fresh = deployment.clone();
+        if let Some(revision) = revision {
+            fresh.metadata.annotations.get_or_insert_default().insert(REVISION.to_owned(), revision.to_string());
+        }
         fresh.status = Some(status.clone());
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace(deployment));
         match api.replace_status(name(&deployment.metadata), &PostParams::default(), &fresh).await {
