@@ -1,22 +1,31 @@
-//! Events about objects (core/v1), repeated ones counted instead of posted again (upstream: client-go `tools/record`).
+//! Events about objects (core/v1), repeated ones counted instead of posted again (upstream: client-go `tools/record`, and
+//! `tools/events` for those that say what was done).
+
+mod correlate;
 
 use crate::metrics;
+use correlate::{Correlator, Decision};
 use daemon::{OnError, Supervisor, TaskKind};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::api::core::v1::{Event, EventSeries, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource};
 use serde_json::json;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use tokio::sync::mpsc;
 
 const RECORDER: TaskKind = TaskKind { name: "event recorder", on_error: OnError::Log };
 /// Events that wait to be posted; further ones are dropped and counted (upstream: 1,000).
 const QUEUE_EVENTS_MAX: usize = 1000;
-/// Events whose repetitions are counted; then the memory starts anew (upstream: 4,096).
-const REMEMBERED_EVENTS_MAX: usize = 4096;
+/// Events that are being posted at a time; the next waits for one of them.
+const POSTS_IN_FLIGHT_MAX: usize = 16;
+/// Longest message of an event of the newer form, in bytes; longer ones are cut (upstream: 1,024).
+const ACTION_MESSAGE_BYTES_MAX: usize = 1024;
+/// Where the kernel says what this host is called.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// How serious an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,17 +43,15 @@ pub struct Recorder {
     queue: mpsc::Sender<Note>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 struct Note {
     component: &'static str,
     level: Level,
     reason: String,
     message: String,
-    api_version: String,
-    kind: String,
-    namespace: String,
-    name: String,
-    uid: String,
+    object: ObjectReference,
+    /// What was done; only events of the newer form say.
+    action: Option<&'static str>,
 }
 
 impl Recorder {
@@ -72,87 +79,122 @@ impl Recorder {
     where
         K: Resource<DynamicType = ()>,
     {
+        self.post(object, level, reason, None, message.into());
+    }
+
+    /// Posts an event of the newer form: it says what was done, or tried, and by which instance.
+    pub fn action<K>(&self, object: &K, level: Level, reason: &str, action: &'static str, message: impl Into<String>)
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        self.post(object, level, reason, Some(action), cut(message.into()));
+    }
+
+    fn post<K>(&self, object: &K, level: Level, reason: &str, action: Option<&'static str>, message: String)
+    where
+        K: Resource<DynamicType = ()>,
+    {
         let meta = object.meta();
-        let note = Note {
-            component: self.component,
-            level,
-            reason: reason.to_owned(),
-            message: message.into(),
-            api_version: K::api_version(&()).into_owned(),
-            kind: K::kind(&()).into_owned(),
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
-            uid: meta.uid.clone().unwrap_or_default(),
+        let object = ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            namespace: meta.namespace.clone().filter(|namespace| !namespace.is_empty()),
+            name: meta.name.clone(),
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version.clone(),
+            field_path: None,
         };
+        let note = Note { component: self.component, level, reason: reason.to_owned(), message, object, action };
         if self.queue.try_send(note).is_err() {
             metrics::events_dropped().inc();
         }
     }
 }
 
-struct Posted {
-    name: String,
-    count: i32,
+/// A message that is too long ends in dots, as upstream's does.
+fn cut(mut message: String) -> String {
+    const DOTS: &str = " ...";
+    if message.len() > ACTION_MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(ACTION_MESSAGE_BYTES_MAX - DOTS.len()));
+        message.push_str(DOTS);
+    }
+    message
 }
 
 async fn post_all(client: Client, mut notes: mpsc::Receiver<Note>) {
-    let mut posted: HashMap<Note, Posted> = HashMap::new();
-    while let Some(note) = notes.recv().await {
-        if posted.len() >= REMEMBERED_EVENTS_MAX {
-            posted.clear();
-        }
-        // Events of cluster-scoped objects live in `default`.
-        let namespace = if note.namespace.is_empty() { "default" } else { &note.namespace };
-        let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let host = tokio::fs::read_to_string(HOST_NAME).await.unwrap_or_default();
+    let mut correlator = Correlator::default();
+    let mut posts = FuturesUnordered::new();
+    while let Some(mut note) = notes.recv().await {
         let now = Timestamp::now();
-        if let Some(earlier) = posted.get_mut(&note) {
-            earlier.count += 1;
-            let patch = json!({ "count": earlier.count, "lastTimestamp": Time(now) });
-            match events.patch(&earlier.name, &PatchParams::default(), &Patch::Merge(patch)).await {
-                Ok(_) => continue,
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => {
-                    tracing::debug!(%error, "an event could not be counted");
-                    continue;
-                }
-            }
+        // The name that client-go gives: object name and the time in hexadecimal nanoseconds.
+        let name = format!("{}.{:x}", note.object.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        let decision = correlator.decide(&mut note, &name, now);
+        if decision == Decision::Drop {
+            continue;
         }
-        let event = render(&note, namespace, now);
-        let name = event.metadata.name.clone().unwrap_or_default();
-        match events.create(&PostParams::default(), &event).await {
-            Ok(_) => {
-                posted.insert(note, Posted { name, count: 1 });
-            }
-            Err(error) => tracing::debug!(%error, "an event could not be posted"),
+        let event = render(&note, name, host.trim_end(), now);
+        // What is counted up must be there first.
+        let in_flight_max = if decision == Decision::Create { POSTS_IN_FLIGHT_MAX - 1 } else { 0 };
+        while posts.len() > in_flight_max {
+            posts.next().await;
         }
+        posts.push(post(&client, event, decision, now));
+    }
+    while posts.next().await.is_some() {}
+}
+
+async fn post(client: &Client, mut event: Event, decision: Decision, now: Timestamp) {
+    let events: Api<Event> = Api::namespaced(client.clone(), event.metadata.namespace.as_deref().unwrap_or_default());
+    if let Decision::Repeat(name, count) = decision {
+        let patch = if event.event_time.is_some() {
+            event.series = Some(EventSeries { count: Some(count), last_observed_time: Some(MicroTime(now)) });
+            json!({ "series": event.series })
+        } else {
+            event.count = Some(count);
+            json!({ "count": count, "lastTimestamp": Time(now), "message": event.message })
+        };
+        match events.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => return,
+            // It was there and has expired.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return tracing::debug!(%error, "an event could not be counted"),
+        }
+    }
+    if let Err(error) = events.create(&PostParams::default(), &event).await {
+        tracing::debug!(%error, "an event could not be posted");
     }
 }
 
-fn render(note: &Note, namespace: &str, now: Timestamp) -> Event {
-    // The name that client-go gives: object name and the time in hexadecimal nanoseconds.
-    let name = format!("{}.{:x}", note.name, now.as_nanosecond());
-    Event {
-        metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() },
-        involved_object: ObjectReference {
-            api_version: Some(note.api_version.clone()),
-            kind: Some(note.kind.clone()),
-            namespace: Some(note.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-            name: Some(note.name.clone()),
-            uid: Some(note.uid.clone()),
-            ..ObjectReference::default()
-        },
+fn render(note: &Note, name: String, host: &str, now: Timestamp) -> Event {
+    // Events of cluster-scoped objects live in `default`.
+    let namespace = note.object.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    let event = Event {
+        metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
+        involved_object: note.object.clone(),
         reason: Some(note.reason.clone()),
         message: Some(note.message.clone()),
         type_: Some(match note.level {
             Level::Normal => "Normal".to_owned(),
             Level::Warning => "Warning".to_owned(),
         }),
-        source: Some(EventSource { component: Some(note.component.to_owned()), host: None }),
         reporting_component: Some(note.component.to_owned()),
-        first_timestamp: Some(Time(now)),
-        last_timestamp: Some(Time(now)),
-        count: Some(1),
         ..Event::default()
+    };
+    match note.action {
+        Some(action) => Event {
+            action: Some(action.to_owned()),
+            event_time: Some(MicroTime(now)),
+            reporting_instance: Some(format!("{}-{host}", note.component)),
+            ..event
+        },
+        None => Event {
+            source: Some(EventSource { component: Some(note.component.to_owned()), host: None }),
+            first_timestamp: Some(Time(now)),
+            last_timestamp: Some(Time(now)),
+            count: Some(1),
+            ..event
+        },
     }
 }
 
@@ -160,22 +202,38 @@ fn render(note: &Note, namespace: &str, now: Timestamp) -> Event {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_event_names_its_object_and_its_source() {
-        let note = Note {
+    fn note(action: Option<&'static str>) -> Note {
+        Note {
             component: "deployment-controller",
             level: Level::Normal,
             reason: "ScalingReplicaSet".into(),
             message: "Scaled up replica set web-1 from 0 to 2".into(),
-            api_version: "apps/v1".into(),
-            kind: "Deployment".into(),
-            namespace: "a".into(),
-            name: "web".into(),
-            uid: "u".into(),
-        };
-        let event = render(&note, "a", Timestamp::UNIX_EPOCH);
-        assert_eq!(event.metadata.name.as_deref(), Some("web.0"));
+            object: ObjectReference { namespace: Some("a".into()), ..ObjectReference::default() },
+            action,
+        }
+    }
+
+    #[test]
+    fn an_event_names_its_object_and_its_source() {
+        let event = render(&note(None), "web.0".to_owned(), "host", Timestamp::UNIX_EPOCH);
+        assert_eq!((event.metadata.namespace.as_deref(), &event.involved_object), (Some("a"), &note(None).object));
         assert_eq!(event.source.unwrap().component.as_deref(), Some("deployment-controller"));
         assert_eq!((event.type_.as_deref(), event.count), (Some("Normal"), Some(1)));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_cut() {
+        assert_eq!(cut("x".repeat(1024)), "x".repeat(1024));
+        assert_eq!(cut("x".repeat(1025)), format!("{} ...", "x".repeat(1020)));
+        assert_eq!(cut("ä".repeat(1025)), format!("{} ...", "ä".repeat(510)));
+    }
+
+    #[test]
+    fn an_event_that_says_what_was_done_has_the_newer_form() {
+        let event = render(&note(Some("Binding")), "web.0".to_owned(), "host", Timestamp::UNIX_EPOCH);
+        assert_eq!(event.action.as_deref(), Some("Binding"));
+        assert_eq!(event.reporting_instance.as_deref(), Some("deployment-controller-host"));
+        assert_eq!((event.source, event.count, event.first_timestamp), (None, None, None));
+        assert!(event.event_time.is_some());
     }
 }

@@ -220,7 +220,7 @@ impl Scheduler {
                 let (namespace, name) =
                     (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
                 let message = format!("Successfully assigned {namespace}/{name} to {node}");
-                self.recorder.event(pod.pod.as_ref(), Level::Normal, "Scheduled", message);
+                self.recorder.action(pod.pod.as_ref(), Level::Normal, "Scheduled", "Binding", message);
             }
             Err(failure) => {
                 metrics().attempt("error", since);
@@ -246,7 +246,7 @@ impl Scheduler {
                 error = failure.message,
                 "binding failed; will try again"
             );
-            self.recorder.event(pod.pod.as_ref(), Level::Warning, "FailedScheduling", message);
+            self.recorder.action(pod.pod.as_ref(), Level::Warning, "FailedScheduling", "Scheduling", message);
         }
         self.changed.notify_one();
     }
@@ -255,7 +255,7 @@ impl Scheduler {
         metrics().attempt("unschedulable", since);
         self.state.lock().queue.reject(pod.uid(), outcome.plugins.clone(), Instant::now());
         self.changed.notify_one();
-        self.recorder.event(pod.pod.as_ref(), Level::Warning, "FailedScheduling", outcome.message());
+        self.recorder.action(pod.pod.as_ref(), Level::Warning, "FailedScheduling", "Scheduling", outcome.message());
         if let Err(error) = bind::mark_unschedulable(&self.client, &pod, &outcome).await {
             tracing::debug!(pod = pod.pod.metadata.name, %error, "the condition PodScheduled could not be written");
         }
