@@ -2,14 +2,16 @@
 //!
 //! Every test starts servers of its own on free ports of the loopback address, below a temporary directory of its own,
 //! and ends only the processes that it started. The folder `tests` holds what is proved: [`transcript`]s of kubectl,
-//! crashes under load, and many pods.
+//! crashes under load, the loss of servers, and many pods.
 
 pub mod binary;
 pub mod members;
 pub mod process;
 pub mod server;
+pub mod servers;
 pub mod transcript;
 
 pub use members::Members;
 pub use process::Process;
 pub use server::Server;
+pub use servers::Servers;

@@ -63,26 +63,8 @@ impl Server {
     /// # Errors
     /// That takes too long, or the process ends.
     pub async fn until_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + READY_TIMEOUT;
-        loop {
-            let Err(missing) = self.ready().await else { return Ok(()) };
-            self.process.check()?;
-            if Instant::now() > deadline {
-                bail!("not ready within {READY_TIMEOUT:?}: {missing:#}\n{}", self.process.log_tail());
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    }
-
-    async fn ready(&self) -> Result<()> {
-        let client = self.client().await?;
-        client.request_text(readiness()?).await.context("/readyz")?;
-        let nodes = Api::<Node>::all(client).list(&ListParams::default()).await.context("nodes")?;
-        let ready = nodes.items.iter().filter(|node| is_ready(node)).count();
-        if ready < self.hollow_nodes {
-            bail!("{ready} of {} nodes are Ready", self.hollow_nodes);
-        }
-        Ok(())
+        let (kubeconfig, hollow_nodes) = (self.kubeconfig(), self.hollow_nodes);
+        until(&mut self.process, async || ready(client_of(&kubeconfig).await?, hollow_nodes).await).await
     }
 
     /// A new client with the administrator's certificate.
@@ -90,12 +72,7 @@ impl Server {
     /// # Errors
     /// The server has not written its kubeconfig yet.
     pub async fn client(&self) -> Result<Client> {
-        let written = Kubeconfig::read_from(self.kubeconfig()).context("kubeconfig")?;
-        let mut config =
-            Config::from_custom_kubeconfig(written, &KubeConfigOptions::default()).await.context("kubeconfig")?;
-        config.connect_timeout = Some(REQUEST_TIMEOUT);
-        config.read_timeout = Some(REQUEST_TIMEOUT);
-        Client::try_from(config).context("client")
+        client_of(&self.kubeconfig()).await
     }
 
     /// The administrator's kubeconfig.
@@ -107,6 +84,39 @@ impl Server {
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// Looks until `what` holds.
+pub(crate) async fn until(process: &mut Process, what: impl AsyncFn() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    loop {
+        let Err(missing) = what().await else { return Ok(()) };
+        process.check()?;
+        if Instant::now() > deadline {
+            bail!("not ready within {READY_TIMEOUT:?}: {missing:#}\n{}", process.log_tail());
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// A client as a kubeconfig says, which gives up on requests that hang.
+pub(crate) async fn client_of(kubeconfig: &Path) -> Result<Client> {
+    let written = Kubeconfig::read_from(kubeconfig).context("kubeconfig")?;
+    let mut config =
+        Config::from_custom_kubeconfig(written, &KubeConfigOptions::default()).await.context("kubeconfig")?;
+    config.connect_timeout = Some(REQUEST_TIMEOUT);
+    config.read_timeout = Some(REQUEST_TIMEOUT);
+    Client::try_from(config).context("client")
+}
+
+async fn ready(client: Client, hollow_nodes: usize) -> Result<()> {
+    client.request_text(readiness()?).await.context("/readyz")?;
+    let nodes = Api::<Node>::all(client).list(&ListParams::default()).await.context("nodes")?;
+    let ready = nodes.items.iter().filter(|node| is_ready(node)).count();
+    if ready < hollow_nodes {
+        bail!("{ready} of {hollow_nodes} nodes are Ready");
+    }
+    Ok(())
 }
 
 fn readiness() -> Result<http::Request<Vec<u8>>> {
