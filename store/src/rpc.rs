@@ -8,6 +8,7 @@ pub(crate) mod encoded;
 mod front;
 pub(crate) mod handled;
 mod listener;
+mod range_stream;
 mod services;
 mod status;
 mod tls;

@@ -275,8 +275,10 @@ impl State {
     /// A transaction that only reads.
     pub(crate) fn read_txn(&self, request: &pb::TxnRequest) -> Result<pb::TxnResponse, Error> {
         let command = Command { time_unix_ms: 0, operation: Operation::Txn(request.clone()) };
+        // In this order: a snapshot replaces index and database together, under the lock.
+        let mut mvcc = self.mvcc.write();
         let generation = self.backend.generation();
-        let applied = self.mvcc.write().apply(&*generation, &command).map_err(|error| broken(&error))?;
+        let applied = mvcc.apply(&*generation, &command).map_err(|error| broken(&error))?;
         match applied.response.map_err(refusal)? {
             CommandResponse::Txn(response) => Ok(response),
             _ => Err(Error::new(Code::Internal, "etcdserver: the answer does not fit the request")),

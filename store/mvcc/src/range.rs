@@ -127,6 +127,38 @@ impl RangePlan {
         Ok(self.next.is_none())
     }
 
+    /// Drops the rows above the limit; returns whether there were any. For a read in key order, whose choice is complete.
+    pub fn keep_to_limit(&mut self) -> bool {
+        let more = self.limit > 0 && self.chosen.len() > self.limit;
+        if more {
+            self.chosen.truncate(self.limit);
+        }
+        self.limit = 0;
+        more
+    }
+
+    /// The first rows as a read of their own, leaving the others. For a read in key order that was kept to its limit.
+    pub fn split_first(&mut self, rows: usize) -> Self {
+        let rest = self.chosen.split_off(rows.min(self.chosen.len()));
+        let first = std::mem::replace(&mut self.chosen, rest);
+        Self { chosen: first, keys: self.keys.clone(), next: None, ..*self }
+    }
+
+    /// Rows that are chosen and not split off.
+    pub fn rows(&self) -> usize {
+        self.chosen.len()
+    }
+
+    /// Keys in the range, whatever the limit.
+    pub fn count(&self) -> i64 {
+        self.count
+    }
+
+    /// Revision of the store when the read began.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
     /// Reads the chosen rows and makes the answer; its header has the revision only.
     pub fn fetch<V: Values>(mut self, values: &V) -> Result<pb::RangeResponse, FetchError<V::Error>> {
         let by_value = self.target == SortTarget::Value;

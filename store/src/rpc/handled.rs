@@ -7,8 +7,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 /// Every method that is served: service, method, type. Calls of others are not counted, or anybody could make labels.
-const METHODS: [(&str, &str, &str); 15] = [
+const METHODS: [(&str, &str, &str); 16] = [
     ("etcdserverpb.KV", "Range", UNARY),
+    ("etcdserverpb.KV", "RangeStream", SERVER_STREAM),
     ("etcdserverpb.KV", "Put", UNARY),
     ("etcdserverpb.KV", "DeleteRange", UNARY),
     ("etcdserverpb.KV", "Txn", UNARY),
@@ -25,6 +26,7 @@ const METHODS: [(&str, &str, &str); 15] = [
     ("etcdserverpb.Maintenance", "Defragment", UNARY),
 ];
 const UNARY: &str = "unary";
+const SERVER_STREAM: &str = "server_stream";
 const BOTH_STREAM: &str = "bidi_stream";
 
 /// The counters. Cheap to clone.

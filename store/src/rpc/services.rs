@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::front::too_large;
 use super::proto::{cluster_server, kv_server, lease_server, maintenance_server};
+use super::range_stream;
 use super::status::status;
 use crate::client::LocalStore;
 
@@ -42,6 +43,16 @@ pub(super) fn requires_leader<T>(request: &Request<T>) -> bool {
 
 #[tonic::async_trait]
 impl kv_server::Kv for Services {
+    type RangeStreamStream = Pin<Box<dyn Stream<Item = Result<pb::RangeStreamResponse, Status>> + Send>>;
+
+    async fn range_stream(&self, request: Request<pb::RangeRequest>) -> Answer<Self::RangeStreamStream> {
+        self.check_leader(&request)?;
+        let request = request.into_inner();
+        range_stream::check(&request)?;
+        let chunks = range_stream::chunks(Arc::clone(&self.store), request).await?;
+        Ok(Response::new(Box::pin(chunks)))
+    }
+
     async fn range(&self, request: Request<pb::RangeRequest>) -> Answer<pb::RangeResponse> {
         self.check_leader(&request)?;
         self.store.range(request.into_inner()).await.map(Response::new).map_err(status)

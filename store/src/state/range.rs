@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use store_client::{Error, Result};
+use store_mvcc::RangePlan;
 use store_mvcc::range::FetchError;
 use store_types::etcdserverpb as pb;
 
@@ -25,27 +26,11 @@ impl State {
 
     /// [`Self::range`] on this thread.
     pub(crate) fn range_now(&self, request: &pb::RangeRequest) -> Result<pb::RangeResponse> {
-        store_mvcc::check::range(request).map_err(refusal)?;
         loop {
-            let generation = self.generation();
-            let mut mvcc = self.mvcc();
-            let mut plan = mvcc.plan_range(request).map_err(refusal)?;
-            let chosen = loop {
-                match plan.choose(&mvcc, CHOOSE_KEYS_MAX) {
-                    Ok(true) => break Ok(()),
-                    Ok(false) => parking_lot::RwLockReadGuard::bump(&mut mvcc),
-                    Err(error) => break Err(error),
-                }
-            };
-            drop(mvcc);
+            let plan = self.choose_now(request)?;
             let at = plan.at();
-            let fetched = match chosen {
-                Ok(()) => plan.fetch(&*generation),
-                // A read of the newest state does not care which revision that was.
-                Err(store_mvcc::Error::Compacted) if request.revision <= 0 => continue,
-                Err(error) => return Err(refusal(error)),
-            };
-            match fetched {
+            // Not before the rows are chosen: a snapshot may have brought rows that the old database does not have.
+            match plan.fetch(&*self.generation()) {
                 Ok(response) => return Ok(response),
                 Err(FetchError::Missing(_)) if self.mvcc().check_revision(at).is_err() => {
                     if request.revision > 0 {
@@ -54,6 +39,34 @@ impl State {
                 }
                 Err(error) => return Err(broken(&error)),
             }
+        }
+    }
+
+    /// Chooses all rows of a read.
+    pub(crate) fn choose_now(&self, request: &pb::RangeRequest) -> Result<RangePlan> {
+        store_mvcc::check::range(request).map_err(refusal)?;
+        loop {
+            let mut mvcc = self.mvcc();
+            let mut plan = mvcc.plan_range(request).map_err(refusal)?;
+            loop {
+                match plan.choose(&mvcc, CHOOSE_KEYS_MAX) {
+                    Ok(true) => return Ok(plan),
+                    Ok(false) => parking_lot::RwLockReadGuard::bump(&mut mvcc),
+                    // A read of the newest state does not care which revision that was.
+                    Err(store_mvcc::Error::Compacted) if request.revision <= 0 => break,
+                    Err(error) => return Err(refusal(error)),
+                }
+            }
+        }
+    }
+
+    /// Fetches a part of what was chosen.
+    pub(crate) fn fetch_now(&self, plan: RangePlan) -> Result<pb::RangeResponse> {
+        let at = plan.at();
+        match plan.fetch(&*self.generation()) {
+            Ok(response) => Ok(response),
+            Err(FetchError::Missing(_)) if self.mvcc().check_revision(at).is_err() => Err(Error::COMPACTED),
+            Err(error) => Err(broken(&error)),
         }
     }
 }

@@ -34,6 +34,24 @@ where
     grpc.unary(request, PathAndQuery::from_static(path), codec).await.map(tonic::Response::into_inner)
 }
 
+/// One call that is answered with a stream, to its end.
+pub(crate) async fn server_stream<Q, A>(channel: &Channel, path: &'static str, request: Q) -> Result<Vec<A>, Status>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let mut grpc = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    grpc.ready().await.unwrap();
+    let request = tonic::Request::new(request);
+    let codec: ProstCodec<Q, A> = ProstCodec::default();
+    let mut answers = grpc.server_streaming(request, PathAndQuery::from_static(path), codec).await?.into_inner();
+    let mut all = Vec::new();
+    while let Some(answer) = answers.message().await? {
+        all.push(answer);
+    }
+    Ok(all)
+}
+
 /// A stream of requests and answers, as a client holds it.
 pub(crate) struct Stream<Q, A> {
     requests: mpsc::Sender<Q>,

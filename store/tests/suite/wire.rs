@@ -194,3 +194,48 @@ async fn the_lease_stream_answers_every_renewal_in_order() {
     assert_eq!(got, [(5, 30), (6, 0), (5, 30)]);
     member.shut_down().await;
 }
+
+// proves: ST-23
+#[tokio::test]
+async fn a_streamed_range_is_the_range_in_chunks() {
+    const PATH: &str = "/etcdserverpb.KV/RangeStream";
+    let directory = tempfile::tempdir().unwrap();
+    let (member, channel) = serve(directory.path()).await;
+    let store = member.client();
+    for number in 0..100 {
+        put_at(&store, &format!("k{number:02}"), &"x".repeat(number * 100)).await;
+    }
+    let all = pb::RangeRequest { range_end: "l".into(), ..get("k") };
+    for request in [
+        all.clone(),
+        pb::RangeRequest { limit: 25, ..all.clone() },
+        pb::RangeRequest { limit: 10, keys_only: true, ..all.clone() },
+        pb::RangeRequest { limit: 100, ..all.clone() },
+        pb::RangeRequest { count_only: true, ..all.clone() },
+        pb::RangeRequest { revision: 50, serializable: true, ..all.clone() },
+        get("k07"),
+        get("absent"),
+    ] {
+        let expected = store.range(request.clone()).await.unwrap();
+        let chunks: Vec<pb::RangeStreamResponse> = server_stream(&channel, PATH, request.clone()).await.unwrap();
+        let (last, before) = chunks.split_last().expect("there is always one");
+        let mut merged = pb::RangeResponse::default();
+        for chunk in before {
+            let chunk = chunk.range_response.clone().unwrap();
+            assert_eq!((chunk.header, chunk.more, chunk.count), (None, false, 0));
+            merged.kvs.extend(chunk.kvs);
+        }
+        let last = last.range_response.clone().unwrap();
+        merged.kvs.extend(last.kvs.clone());
+        assert_eq!(pb::RangeResponse { kvs: merged.kvs, ..last }, expected, "{request:?}");
+        assert_eq!(before.is_empty(), expected.kvs.len() <= 10);
+    }
+    for (request, text) in [
+        (pb::RangeRequest { sort_order: 2, ..all.clone() }, "RangeStream does not support custom sort orders"),
+        (pb::RangeRequest { min_mod_revision: 3, ..all }, "RangeStream does not support revision filters"),
+    ] {
+        let refused = server_stream::<_, pb::RangeStreamResponse>(&channel, PATH, request).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (tonic::Code::Unimplemented, text));
+    }
+    member.shut_down().await;
+}
