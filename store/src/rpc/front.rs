@@ -10,6 +10,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -18,6 +20,7 @@ use crate::client::{COMPATIBLE_VERSION, LocalStore};
 
 const GRPC_TYPE: &[u8] = b"application/grpc";
 const GRPC_STATUS: &str = "grpc-status";
+const GRPC_TIMEOUT: &str = "grpc-timeout";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// What etcd says that its cluster runs: the minor version of [`COMPATIBLE_VERSION`].
 const CLUSTER_VERSION: &str = "3.5.0";
@@ -52,6 +55,7 @@ impl<S> Layer<S> for FrontLayer {
 impl<S> Service<Request<Body>> for Front<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
+    S::Error: 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -67,12 +71,44 @@ where
         if kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC_TYPE)) {
             let uri = request.uri().clone();
             let follow = self.store.metrics().handled().call(uri.path());
-            let answer = self.inner.call(request);
+            let limit = request.headers().get(GRPC_TIMEOUT).and_then(|value| timeout(value.as_bytes()));
+            // Counted from here, so that it is over before our library notices.
+            let deadline = limit.map(|limit| Instant::now() + limit);
+            let answer = by(deadline, self.inner.call(request));
             return answer.map(move |answer| answer.map(|answer| follow(reworded(answer, &uri)))).boxed();
         }
         let (store, method, uri) = (Arc::clone(&self.store), request.method().clone(), request.uri().clone());
         async move { Ok(page(&store, &method, &uri).await) }.boxed()
     }
+}
+
+/// The answer, or that the client's time is over: our library says then that the client cancelled the call.
+async fn by<E>(
+    deadline: Option<Instant>,
+    answer: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    match deadline {
+        None => answer.await,
+        Some(deadline) => match tokio::time::timeout_at(deadline, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Ok(Status::deadline_exceeded("context deadline exceeded").into_http()),
+        },
+    }
+}
+
+/// The time that a client gives its call, as gRPC writes it: at most eight digits and a unit.
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last().filter(|(_, digits)| digits.len() <= 8)?;
+    let count: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(match unit {
+        b'H' => Duration::from_secs(count * 3_600),
+        b'M' => Duration::from_secs(count * 60),
+        b'S' => Duration::from_secs(count),
+        b'm' => Duration::from_millis(count),
+        b'u' => Duration::from_micros(count),
+        b'n' => Duration::from_nanos(count),
+        _ => return None,
+    })
 }
 
 async fn page(store: &LocalStore, method: &Method, uri: &Uri) -> Response<Body> {
@@ -181,6 +217,32 @@ mod tests {
         assert_eq!(unknown("/etcdserverpb.KV/Nope"), "unknown method Nope for service etcdserverpb.KV");
         assert_eq!(unknown("/etcdserverpb.Auth/AuthStatus"), "unknown service etcdserverpb.Auth");
         assert_eq!(unknown("/nonsense"), "malformed method name: \"/nonsense\"");
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_time_is_over_is_told_so() {
+        let late = std::future::pending::<Result<Response<Body>, std::convert::Infallible>>();
+        let answer = by(Some(Instant::now()), late).await.expect("an answer");
+        let status = refusal(answer.headers()).expect("it failed");
+        assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "context deadline exceeded"));
+        let ready = std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(Body::empty())));
+        let answer = by(Some(Instant::now()), ready).await.expect("an answer");
+        assert!(refusal(answer.headers()).is_none(), "what is there in time is answered");
+    }
+
+    #[test]
+    fn a_timeout_has_digits_and_a_unit() {
+        for (value, expected) in [
+            ("2S", Some(Duration::from_secs(2))),
+            ("150m", Some(Duration::from_millis(150))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3_600))),
+            ("123456789m", None),
+            ("5", None),
+            ("m", None),
+            ("", None),
+        ] {
+            assert_eq!(timeout(value.as_bytes()), expected, "{value}");
+        }
     }
 
     #[test]
