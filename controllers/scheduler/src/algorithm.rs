@@ -1,59 +1,16 @@
 //! One scheduling cycle: from a pod and a snapshot to a node, or to the reasons why there is none. Pure.
 
-use crate::framework::points::Refusal;
-use crate::framework::{CycleState, Profile};
+use crate::framework::{CycleState, Profile, Refusal, Unschedulable};
 use crate::metrics::Point;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Below this many nodes all are looked at (upstream: `minFeasibleNodesToFind`).
 const FEASIBLE_NODES_MIN: usize = 100;
 /// At least this share of the nodes is looked at, percent (upstream: `minFeasibleNodesPercentageToFind`).
 const FEASIBLE_NODES_PERCENT_MIN: usize = 5;
-
-/// Why no node was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unschedulable {
-    /// Nodes in the snapshot.
-    pub nodes: usize,
-    /// Nodes that other pods' going would not help.
-    pub nodes_unresolvable: usize,
-    /// Why the pod was refused as a whole; empty when nodes were looked at one by one.
-    pub refused_as_whole: String,
-    /// How many nodes each reason ruled out.
-    pub reasons: BTreeMap<String, usize>,
-    /// What plugins said where no node was left.
-    pub afterwards: String,
-    /// The plugins that rejected.
-    pub plugins: BTreeSet<&'static str>,
-    /// Whether evicting pods of lower priority could have helped somewhere.
-    pub could_preempt: bool,
-}
-
-impl Unschedulable {
-    /// The text of the event and of the condition (upstream: `FitError`).
-    pub fn message(&self) -> String {
-        if self.nodes == 0 {
-            return "no nodes available to schedule pods".to_owned();
-        }
-        let mut message = format!("0/{} nodes are available:", self.nodes);
-        if self.refused_as_whole.is_empty() {
-            let mut parts: Vec<String> =
-                self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-            parts.sort();
-            message += &format!(" {}.", parts.join(", "));
-        } else {
-            message += &format!(" {}.", self.refused_as_whole);
-        }
-        if !self.afterwards.is_empty() {
-            message += &format!(" {}", self.afterwards);
-        }
-        message
-    }
-}
 
 /// Picks nodes; remembers where it stopped looking, so that all nodes get their turn.
 #[derive(Clone, Debug, Default)]

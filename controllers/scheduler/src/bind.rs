@@ -1,6 +1,6 @@
 //! Writes decisions to the API server, off the scheduling path.
 
-use crate::algorithm::Unschedulable;
+use crate::framework::Unschedulable;
 use crate::pod_info::PodInfo;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Binding, ObjectReference, Pod};

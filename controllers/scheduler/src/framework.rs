@@ -8,14 +8,15 @@ pub mod binding;
 pub mod cycle;
 pub mod hint;
 pub mod points;
+pub mod refusal;
 pub mod registry;
 
 pub use binding::{Failure, Permit, Step, Verdict};
 pub use cycle::CycleState;
 pub use hint::{ClusterEvent, Hint};
+pub use refusal::{Refusal, Rejection, Unschedulable};
 pub use registry::{Profile, default_profile};
 
-use crate::algorithm::Unschedulable;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;
@@ -23,27 +24,6 @@ use std::cmp::Ordering;
 
 /// Highest score of a node.
 pub const SCORE_MAX: i64 = 100;
-
-/// Why a node, or every node, is out of the question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Texts that events show, each counted over nodes.
-    pub reasons: Vec<String>,
-    /// Whether removing pods from the node cannot help (upstream: `UnschedulableAndUnresolvable`).
-    pub is_final: bool,
-}
-
-impl Rejection {
-    /// Something that other pods' going could resolve.
-    pub fn resolvable(reason: impl Into<String>) -> Self {
-        Self { reasons: vec![reason.into()], is_final: false }
-    }
-
-    /// Something that lies in the node or in the pod.
-    pub fn unresolvable(reason: impl Into<String>) -> Self {
-        Self { reasons: vec![reason.into()], is_final: true }
-    }
-}
 
 /// A plugin; it takes part at the points whose methods it overrides.
 #[allow(unused_variables, reason = "the defaults take part in nothing")]

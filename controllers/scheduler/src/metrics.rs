@@ -1,6 +1,6 @@
 //! Metrics under upstream's names, with upstream's labels and buckets.
 
-use crate::framework::points::Refusal;
+use crate::framework::refusal::Refusal;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, exponential_buckets};
 use std::sync::OnceLock;

@@ -1,10 +1,10 @@
 //! Wires the scheduler to the API server: watches feed the cache and the queue, one task decides, others bind.
 
-use crate::algorithm::{Algorithm, Unschedulable};
+use crate::algorithm::Algorithm;
 use crate::bind;
 use crate::cache::Cache;
-use crate::framework::points::{Refusal, Waiting};
-use crate::framework::{ClusterEvent, Failure, Profile, default_profile};
+use crate::framework::points::Waiting;
+use crate::framework::{ClusterEvent, Failure, Profile, Refusal, Unschedulable, default_profile};
 use crate::metrics::metrics;
 use crate::plugins::default_binder::DefaultBinder;
 use crate::pod_info::PodInfo;

@@ -1,14 +1,10 @@
 //! Runs all plugins of a profile at one extension point, each point measured under upstream's name.
 
-use super::{CycleState, Failure, Permit, Profile, Rejection, Verdict};
-use crate::algorithm::Unschedulable;
+use super::{CycleState, Failure, Permit, Profile, Refusal, Rejection, Unschedulable, Verdict};
 use crate::metrics::Point;
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;
 use std::time::Duration;
-
-/// The plugin that refused, and why.
-pub type Refusal = (&'static str, Rejection);
 
 /// Permission that is not there yet.
 pub struct Waiting {

@@ -1,7 +1,7 @@
 //! DefaultPreemption: evicts nobody yet, and says so where it could have helped; where it could not, says why in
 //! upstream's words.
 
-use crate::algorithm::Unschedulable;
+use crate::framework::Unschedulable;
 use crate::framework::{CycleState, Plugin};
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;

@@ -1,7 +1,7 @@
 //! DynamicResources: pods that claim devices are refused by [`super::unsupported`]; what is left is what upstream's plugin
 //! says of a pod without claims.
 
-use crate::algorithm::Unschedulable;
+use crate::framework::Unschedulable;
 use crate::framework::{CycleState, Plugin};
 use crate::pod_info::PodInfo;
 use crate::snapshot::Snapshot;

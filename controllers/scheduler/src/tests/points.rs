@@ -1,8 +1,8 @@
 //! A plugin at every extension point, and what the metrics say of it.
 
-use crate::algorithm::{Algorithm, Unschedulable};
+use crate::algorithm::Algorithm;
 use crate::framework::registry::Weighted;
-use crate::framework::{CycleState, Failure, Permit, Plugin, Profile, Rejection, Step, default_profile};
+use crate::framework::{CycleState, Failure, Permit, Plugin, Profile, Rejection, Step, Unschedulable, default_profile};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use crate::queue::SchedulingQueue;
