@@ -97,13 +97,17 @@ impl Discovery {
     /// Answers a path of discovery.
     pub fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         let aggregated = self.aggregated.get(path).filter(|_| wants_aggregated(headers));
-        let document = aggregated.or_else(|| self.legacy.get(path))?;
-        let Document { bytes, etag, media_type } = document;
-        let mut response = respond::tagged(headers, etag, media_type.clone(), bytes.clone());
+        let mut response = match aggregated {
+            Some(Document { bytes, etag, media_type }) => {
+                respond::tagged(headers, etag, media_type.clone(), bytes.clone())
+            }
+            // Upstream tags only what it aggregates.
+            None => {
+                let Document { bytes, media_type, .. } = self.legacy.get(path)?;
+                respond::with_type(::http::StatusCode::OK, media_type.clone(), bytes.clone())
+            }
+        };
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-        if aggregated.is_none() {
-            response.headers_mut().remove(::http::header::CACHE_CONTROL);
-        }
         Some(response)
     }
 }

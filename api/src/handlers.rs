@@ -29,6 +29,7 @@ mod watch_body;
 use crate::auth::tokens::Tokens;
 use crate::filters::request_info::{RequestInfo, Verb};
 use crate::http::{Body, RequestBody, RequestContext, respond};
+use crate::registry::form::Form;
 use crate::registry::{Cx, Kind, Registry};
 use ::http::request::Parts;
 use ::http::{HeaderValue, Request, Response, StatusCode};
@@ -52,7 +53,11 @@ pub(crate) struct Call<'a> {
     handlers: &'a Handlers,
     cx: &'a RequestContext,
     head: &'a Parts,
+    /// The kind whose objects are meant.
     kind: &'a Kind,
+    /// The kind that the path names: another only where it has a form.
+    shown: &'a Kind,
+    form: Option<&'static Form>,
 }
 
 impl Handlers {
@@ -85,8 +90,13 @@ impl Handlers {
             let known = self.registry.kinds().iter().any(|kind| kind.info.group == info.group());
             return if known { refuse(&head, &Status::unknown_resource()) } else { page_not_found() };
         };
-        let call = Call { handlers: self, cx, head: &head, kind };
-        if let Some(text) = kind.strategy.deprecation() {
+        let (shown, form) = (kind, kind.strategy.form());
+        let kind = form.and_then(|form| self.registry.kinds().stored(form.group, form.resource)).unwrap_or(shown);
+        let call = Call { handlers: self, cx, head: &head, kind, shown, form };
+        let subresource = info.subresource();
+        if let Some(text) = kind.strategy.deprecation()
+            && (subresource.is_empty() || kind.info.subresource(subresource).is_some())
+        {
             cx.warn(text.to_owned());
         }
         match call.dispatch(body).await {
@@ -124,10 +134,12 @@ impl Call<'_> {
         if !verbs.contains(&verb.as_str()) || misplaced {
             return Err(Status::method_not_allowed());
         }
+        self.check_answerable()?;
         match verb {
             Verb::Get => self.get().await,
             Verb::List => self.list().await,
             Verb::Watch => self.watch().await,
+            Verb::Create if self.kind.info.kind == "Binding" => self.bind_named(body).await,
             Verb::Create if !self.kind.info.stored => self.review(body).await,
             Verb::Create if self.kind.info.namespaced && info.namespace().is_empty() => {
                 Err(Status::method_not_allowed())
@@ -152,6 +164,7 @@ impl Call<'_> {
         if !subresource.verbs.contains(&info.verb().as_str()) {
             return Err(Status::method_not_allowed());
         }
+        self.check_answerable()?;
         match (subresource.name, info.verb()) {
             ("status" | "scale", Verb::Get) => self.get().await,
             ("status" | "scale", Verb::Update) => self.update(body).await,
@@ -161,6 +174,14 @@ impl Call<'_> {
             ("binding", Verb::Create) => self.bind(body).await,
             ("token", Verb::Create) => self.token(body).await,
             _ => Err(Status::method_not_allowed()),
+        }
+    }
+
+    /// Whether the answer can take a form that the client accepts: what it cannot read is not done either.
+    fn check_answerable(&self) -> Result<(), Status> {
+        match (self.cx.info.verb(), self.cx.info.subresource()) {
+            (Verb::Watch, _) | (_, "log") => Ok(()),
+            _ => negotiate::output(&self.head.headers).map(drop),
         }
     }
 

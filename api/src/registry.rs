@@ -6,9 +6,10 @@
 //! writes nothing. Not here: HTTP (`handlers`), how objects are kept (`api-storage`), what a kind demands (`resources`).
 
 pub mod alloc;
-mod create;
+pub(crate) mod create;
 mod delete;
 mod delete_collection;
+pub mod form;
 pub mod kind;
 pub mod metadata;
 pub mod options;

@@ -20,6 +20,7 @@ pub mod authorization;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
+pub mod events;
 pub mod rbac;
 pub mod scheduling;
 
@@ -36,6 +37,7 @@ use crate::registry::Strategy;
 
 /// Every served kind, in the order of discovery: by group, then by resource.
 pub static TABLE: &[&dyn Strategy] = &[
+    &core::binding::Binding,
     &core::config_map::ConfigMap,
     &core::endpoints::Endpoints,
     &core::event::Event,
@@ -55,6 +57,7 @@ pub static TABLE: &[&dyn Strategy] = &[
     &authorization::subject_access_review::SubjectAccessReview,
     &coordination::lease::Lease,
     &discovery::endpoint_slice::EndpointSlice,
+    &events::event::Event,
     &rbac::binding::CLUSTER_ROLE_BINDING,
     &rbac::cluster_role::ClusterRole,
     &rbac::binding::ROLE_BINDING,
@@ -75,7 +78,7 @@ mod tests {
             assert!(paths.insert((info.group, info.version, info.resource)), "{} is there twice", info.kind);
             assert_eq!(info.singular, info.kind.to_lowercase());
         }
-        assert_eq!(paths.len(), 24);
+        assert_eq!(paths.len(), 26);
     }
 
     // proves: AM-13

@@ -9,6 +9,8 @@
 
 mod build;
 mod json;
+mod order;
+mod rename;
 mod splice;
 mod yaml;
 
@@ -17,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use order::in_document_order;
+pub use rename::rename_into;
 pub use splice::{encode_with_splice_point, splice, splice_into, splice_item_into};
 
 /// Deepest nesting of lists and maps. A deeper body is refused; the deepest built-in kind needs about 30.

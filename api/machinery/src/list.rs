@@ -55,6 +55,13 @@ pub fn write_head(api_version: &str, kind: &str, meta: &ListMeta<'_>, out: &mut 
     out.put_slice(b",\"items\":[");
 }
 
+/// Appends a whole list of nothing that says `null` where its items would be, as Go writes a list that was never made.
+pub fn write_null(api_version: &str, kind: &str, meta: &ListMeta<'_>, out: &mut bytes::BytesMut) {
+    write_head(api_version, kind, meta, out);
+    out.truncate(out.len() - 1);
+    out.put_slice(b"null}");
+}
+
 /// Appends the end of a list.
 pub fn write_tail(out: &mut impl BufMut) {
     out.put_slice(b"]}");

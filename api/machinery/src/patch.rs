@@ -6,7 +6,7 @@
 mod json;
 mod strategic;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::codec::{self, Format};
 use crate::gotext;
@@ -70,7 +70,9 @@ impl Patch {
         let content = match (kind, decoded.value) {
             (PatchType::Json, value) => Content::Json(json::Operations::parse(value)?),
             (PatchType::Merge, patch @ Value::Object(_)) => Content::Merge(patch),
+            (PatchType::Merge, Value::Null) => return Err(Status::bad_request("Invalid JSON Patch")),
             (PatchType::StrategicMerge, patch @ Value::Object(_)) => Content::StrategicMerge(patch),
+            (PatchType::StrategicMerge, Value::Null) => Content::StrategicMerge(Value::Object(Map::new())),
             (kind, other) => {
                 let found = match other {
                     Value::Array(_) => "array",
@@ -83,7 +85,14 @@ impl Patch {
                 return Err(Status::bad_request(kind.decoding(&error)));
             }
         };
-        Ok(Patch { content, duplicates: decoded.duplicates })
+        let duplicates = match &content {
+            Content::Json(operations) => {
+                let duplicates = decoded.duplicates.into_iter().map(|text| format!("json patch {text}"));
+                duplicates.chain(operations.unknown.iter().cloned()).collect()
+            }
+            _ => decoded.duplicates,
+        };
+        Ok(Patch { content, duplicates })
     }
 
     /// Applies the patch to the stored object of this kind and checks the result as a decoded body is checked.

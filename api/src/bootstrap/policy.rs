@@ -201,4 +201,18 @@ mod tests {
         let selectors = &role["aggregationRule"]["clusterRoleSelectors"];
         assert_eq!(selectors[0]["matchLabels"], json!({"rbac.authorization.k8s.io/aggregate-to-edit": "true"}));
     }
+
+    #[test]
+    fn default_roles_are_those_of_upstream() {
+        let both = json!(["", "events.k8s.io"]);
+        let edit = find("clusterroles", "system:aggregate-to-edit");
+        let events = |rule: &&Value| rule["resources"] == json!(["events"]);
+        assert_eq!(edit["rules"].as_array().expect("rules").iter().find(events).expect("events")["apiGroups"], both);
+        let locking = find("roles", "system::leader-locking-kube-scheduler");
+        assert_eq!(locking["rules"][0]["apiGroups"], json!(["coordination.k8s.io"]));
+        let monitoring = find("clusterroles", "system:monitoring");
+        assert_eq!(monitoring["rules"][1]["resources"], json!(["nodes/metrics"]));
+        let bundles = find("clusterrolebindings", "system:cluster-trust-bundle-discovery");
+        assert_eq!(bundles["subjects"][0]["name"], "system:serviceaccounts");
+    }
 }

@@ -31,6 +31,9 @@ pub fn apply(authorizer: &Authorizer, user: Arc<UserInfo>, headers: &mut HeaderM
         return Ok(user);
     }
     let wanted = Wanted::take(headers)?;
+    if wanted.name.is_empty() {
+        return Ok(user);
+    }
     wanted.check(authorizer, &user)?;
     Ok(Arc::new(wanted.user()))
 }

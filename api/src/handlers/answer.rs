@@ -21,14 +21,24 @@ impl Call<'_> {
     pub(super) fn object(&self, code: StatusCode, object: &Object) -> Result<Response<Body>, Status> {
         let output = negotiate::output(&self.head.headers)?;
         let json = match output.view {
-            View::Object => match object {
-                Object::Stored(stored) => {
-                    let mut out = BytesMut::with_capacity(stored.json_bytes_max() + 1);
-                    stored.write_json(&mut out);
-                    out
+            View::Object => {
+                let json = match object {
+                    Object::Stored(stored) => {
+                        let mut out = BytesMut::with_capacity(stored.json_bytes_max() + 1);
+                        stored.write_json(&mut out);
+                        out
+                    }
+                    Object::Imagined(_) => BytesMut::from(object.to_json()),
+                };
+                match self.form {
+                    Some(form) => {
+                        let mut out = BytesMut::with_capacity(2 * json.len());
+                        codec::rename_into(&json, &self.shown.api_version, form.fields, &mut out);
+                        out
+                    }
+                    None => json,
                 }
-                Object::Imagined(_) => BytesMut::from(object.to_json()),
-            },
+            }
             View::Partial => BytesMut::from(partial::object(object)),
             View::Table => self.rows()?.one(object).map_err(|error| self.kind.status(&error, self.name()))?,
             View::PartialList => {

@@ -21,12 +21,16 @@ impl Call<'_> {
     pub(super) async fn object_body(&self, body: RequestBody, validation: FieldValidation) -> Result<Value, Status> {
         let input = negotiate::input(&self.head.headers)?;
         let bytes = self.read(body).await?;
-        self.decode(input, &bytes, &self.body_kind(), validation)
+        let mut object = self.decode(input, &bytes, &self.body_kind(), validation)?;
+        if let Some(form) = self.form {
+            form.store(&mut object, self.kind);
+        }
+        Ok(object)
     }
 
     /// Group, version and kind of what travels at this path.
     pub(super) fn body_kind(&self) -> GroupVersionKind {
-        let info = self.kind.info;
+        let info = self.shown.info;
         let subresource = info.subresource(self.cx.info.subresource()).and_then(|subresource| subresource.body);
         let (group, version, kind) = subresource.unwrap_or((info.group, info.version, info.kind));
         GroupVersionKind::new(group, version, kind)

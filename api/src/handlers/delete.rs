@@ -31,17 +31,13 @@ impl Call<'_> {
         if bytes.is_empty() {
             return DeleteOptions::from_query(self.query());
         }
-        let refuse = |error: &dyn std::error::Error| {
-            Status::bad_request(format!("the object provided is unrecognized (must be of type DeleteOptions): {error}"))
-        };
         let value = match negotiate::input(&self.head.headers)? {
             Input::Protobuf => {
                 let expected = GroupVersionKind::new("", "v1", "DeleteOptions");
-                protobuf::decode(&bytes, &expected).map_err(|error| refuse(&error))?
+                protobuf::decode(&bytes, &expected).map_err(|error| Status::bad_request(error.to_string()))?
             }
             Input::Text(format) => {
-                let unrecognized = |error| Status::bad_request(codec::unrecognized("DeleteOptions", &error, &bytes));
-                codec::decode(format, &bytes).map_err(unrecognized)?.value
+                codec::decode(format, &bytes).map_err(|error| Status::bad_request(error.to_string()))?.value
             }
         };
         DeleteOptions::from_body(&value)

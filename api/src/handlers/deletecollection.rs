@@ -15,8 +15,7 @@ impl Call<'_> {
         let predicate = self.predicate()?;
         let options = self.delete_options(body).await?;
         let cx = self.registry_cx(options.dry_run);
-        let items = self.registry().delete_collection(self.kind, &cx, predicate, &options).await?;
-        let resource_version = items.iter().map(|item| item.resource_version()).max().unwrap_or(0);
+        let (items, resource_version) = self.registry().delete_collection(self.kind, &cx, predicate, &options).await?;
         self.page(output, ListPage { items, resource_version, ..ListPage::default() })
     }
 }

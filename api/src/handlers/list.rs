@@ -32,6 +32,8 @@ impl Call<'_> {
         if continue_token.is_some() && revision.is_some_and(|revision| revision != 0) {
             return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
         }
+        // What may be of any age comes from the cache, whole: upstream's does not page.
+        let limit = if revision == Some(0) && continue_token.is_none() { 0 } else { limit };
         let revision = match (&*query.text("resourceVersionMatch"), revision) {
             (EXACT, Some(revision)) => ListRevision::Exact(revision),
             (NOT_OLDER_THAN, Some(0)) => ListRevision::Any,
@@ -54,9 +56,9 @@ impl Call<'_> {
             View::Object => {
                 let plain = output.encoding == Encoding::Json && !pretty::wanted(self.query(), &self.head.headers);
                 if plain {
-                    return Ok(respond::with_body(StatusCode::OK, list_body::objects(self.kind, page)));
+                    return Ok(respond::with_body(StatusCode::OK, list_body::objects(self.shown, page)));
                 }
-                list_body::whole(self.kind, &page)
+                list_body::whole(self.shown, &page)
             }
             View::PartialList => partial::list(&page),
             View::Table => self.rows()?.page(&page).map_err(|error| self.kind.status(&error, ""))?,
@@ -135,9 +137,11 @@ pub(super) fn validate_watch(query: Query<'_>) -> Result<(), Status> {
         if revision_match != NOT_OLDER_THAN {
             errors.push(Error::not_supported(&path, &*revision_match, &[NOT_OLDER_THAN]));
         }
-        if !query.text("continue").is_empty() {
-            errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
-        }
+    }
+    // A watch from anywhere is one with initial events to upstream, which sets the match for it.
+    let from_anywhere = !initial && matches!(&*query.text("resourceVersion"), "" | "0");
+    if (!revision_match.is_empty() || from_anywhere) && !query.text("continue").is_empty() {
+        errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
     }
     check(&errors)
 }
@@ -186,11 +190,16 @@ mod tests {
                 "resourceVersionMatch=NotOlderThan",
                 "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
             ),
+            (
+                "continue=abc",
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided",
+            ),
         ];
         for (query, want) in watch {
             let status = validate_watch(Query::new(query)).expect_err(query);
             assert_eq!(status.message, format!("ListOptions.meta.k8s.io \"\" is invalid: {want}"));
         }
+        assert!(validate_watch(Query::new("continue=abc&resourceVersion=5")).is_ok());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use crate::http::{Body, BoxError};
 use crate::registry::Kind;
+use crate::registry::form::Form;
+use api_machinery::codec;
 use api_machinery::list::{self, ListMeta};
 use api_storage::{ListPage, Stored};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -23,7 +25,8 @@ pub(super) fn objects(kind: &Kind, page: ListPage) -> Body {
     }
     let mut out = BytesMut::with_capacity(FRAME_BYTES + 4096);
     head(kind, &page, &mut out);
-    Body::boxed(Frames { out, items: page.items.into_iter(), first: true, done: false })
+    let form = kind.strategy.form();
+    Body::boxed(Frames { out, form, items: page.items.into_iter(), first: true, done: false })
 }
 
 /// The list in one piece, without a final line feed.
@@ -35,7 +38,7 @@ pub(super) fn whole(kind: &Kind, page: &ListPage) -> BytesMut {
         if at > 0 {
             out.put_u8(b',');
         }
-        item.write_json_item(&mut out);
+        write_item(kind.strategy.form(), item, &mut out);
     }
     list::write_tail(&mut out);
     out
@@ -55,8 +58,17 @@ pub(super) fn meta(page: &ListPage) -> ListMeta<'_> {
     }
 }
 
+/// Appends an item, under the names of the form where there is one.
+fn write_item(form: Option<&Form>, item: &Stored, out: &mut BytesMut) {
+    let Some(form) = form else { return item.write_json_item(out) };
+    let mut json = BytesMut::new();
+    item.write_json_item(&mut json);
+    codec::rename_into(&json, "", form.fields, out);
+}
+
 struct Frames {
     out: BytesMut,
+    form: Option<&'static Form>,
     items: std::vec::IntoIter<Arc<Stored>>,
     first: bool,
     done: bool,
@@ -81,7 +93,7 @@ impl http_body::Body for Frames {
             if !std::mem::take(&mut this.first) {
                 this.out.put_u8(b',');
             }
-            item.write_json_item(&mut this.out);
+            write_item(this.form, &item, &mut this.out);
         }
         Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))))
     }

@@ -1,7 +1,7 @@
 //! `pods/log`: asks the agent of the pod's node and passes its answer on as it comes.
 
 use super::Call;
-use super::kubelets::Answer;
+use super::kubelets::{Answer, AskError};
 use crate::http::{Body, respond};
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use ::http::{Response, StatusCode};
@@ -9,6 +9,7 @@ use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::gvk::GroupKind;
 use api_machinery::meta;
 use api_machinery::status::Status;
+use api_machinery::time::{Layout, parse_error};
 use api_machinery::value;
 use api_storage::ReadRevision;
 use http_body_util::BodyExt;
@@ -42,7 +43,14 @@ impl Call<'_> {
             return Err(Status::service_unavailable("this server has no client for the nodes' agents"));
         };
         let answer = kubelets.get(&node, &path).await;
-        let answer = answer.map_err(|error| Status::internal_error(format!("Get \"{path}\": {error}")))?;
+        // Upstream hands these on as they are, without a reason.
+        let answer = answer.map_err(|error| {
+            let text = match error {
+                AskError::NoAddress => error.to_string(),
+                error => format!("Get \"{path}\": {error}"),
+            };
+            Status::failure(500, "", text)
+        })?;
         if !(200..=206).contains(&answer.status().as_u16()) {
             return Err(self.refusal(answer).await);
         }
@@ -99,10 +107,7 @@ impl Call<'_> {
             }
             match api_machinery::time::parse(&since) {
                 Some(time) => add("sinceTime", &api_machinery::time::format_seconds(time)),
-                None => {
-                    let text = api_machinery::gotext::quote(&since);
-                    return Err(Status::bad_request(format!("parsing time {text}: invalid syntax")));
-                }
+                None => return Err(Status::bad_request(parse_error(&since, Layout::Seconds))),
             }
         }
         match &*query.text("stream") {

@@ -108,7 +108,7 @@ impl<'a> Clause<'a> {
         let (kind, subkind) = media.trim().split_once('/').unwrap_or((media.trim(), "*"));
         let mut clause = Self { kind, subkind, quality: 1000, parameters };
         if let Some(quality) = clause.parameter("q") {
-            let quality = quality.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q))?;
+            let quality = quality.parse::<f32>().ok().filter(|q| *q >= 0.0)?;
             clause.quality = (quality * 1000.0).round() as u32;
         }
         Some(clause)
@@ -127,7 +127,7 @@ impl<'a> Clause<'a> {
             ("application", "yaml") if !streamed => Encoding::Yaml,
             _ => return None,
         };
-        if self.parameter("stream").is_some_and(|stream| !(streamed && stream == "watch")) {
+        if self.parameter("stream").is_some_and(|stream| stream != "watch") {
             return None;
         }
         let view = match self.parameter("as") {

@@ -30,8 +30,13 @@ pub(super) fn stored(stored: &Stored) -> Bytes {
 
 /// A list of metadata.
 pub(super) fn list(page: &ListPage) -> BytesMut {
+    const LIST: (&str, &str) = ("meta.k8s.io/v1", "PartialObjectMetadataList");
     let mut out = BytesMut::with_capacity(256 + page.items.len() * 512);
-    list::write_head("meta.k8s.io/v1", "PartialObjectMetadataList", &list_body::meta(page), &mut out);
+    if page.items.is_empty() {
+        list::write_null(LIST.0, LIST.1, &list_body::meta(page), &mut out);
+        return out;
+    }
+    list::write_head(LIST.0, LIST.1, &list_body::meta(page), &mut out);
     for (at, item) in page.items.iter().enumerate() {
         if at > 0 {
             out.put_u8(b',');

@@ -6,25 +6,36 @@ use crate::http::{Body, RequestBody};
 use crate::registry::Part;
 use crate::registry::options::WriteOptions;
 use ::http::Response;
-use api_machinery::field::{Error, Path};
+use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::meta;
 use api_machinery::patch::{Patch, PatchType};
-use api_machinery::status::Status;
+use api_machinery::status::{Details, Status, reason};
+
+/// Media types of server-side apply begin with it.
+const APPLY: &str = "application/apply-patch+";
 
 impl Call<'_> {
     pub(super) async fn patch(&self, body: RequestBody) -> Result<Response<Body>, Status> {
         let media_type = negotiate::media_type(&self.head.headers);
-        let patch_type = PatchType::from_media_type(media_type)
-            .ok_or_else(|| Status::unsupported_media_type(&PatchType::MEDIA_TYPES))?;
+        let patch_type = PatchType::from_media_type(media_type).ok_or_else(|| unsupported(media_type))?;
         let options = WriteOptions::parse(self.query(), "PatchOptions")?;
         let patch = Patch::parse(patch_type, &self.read(body).await?)?;
         let (expected, validation) = (self.body_kind(), options.field_validation);
         let cx = self.registry_cx(options.dry_run);
         let apply = |current: &serde_json::Value| {
-            let patched = patch.apply(current, &expected, validation)?;
+            let Some(form) = self.form else {
+                let patched = patch.apply(current, &expected, validation)?;
+                patched.warnings.into_iter().for_each(|text| self.cx.warn(text));
+                self.check_patched(&patched.object, current)?;
+                return Ok(patched.object);
+            };
+            let mut shown = current.clone();
+            form.show(&mut shown, self.shown);
+            let mut patched = patch.apply(&shown, &expected, validation)?;
             patched.warnings.into_iter().for_each(|text| self.cx.warn(text));
             self.check_patched(&patched.object, current)?;
-            Ok(patched.object)
+            form.store(&mut patched.object, self.kind);
+            self.change(&patched.object, current)
         };
         let (registry, kind, name) = (self.registry(), self.kind, self.name());
         let written = match self.cx.info.subresource() {
@@ -43,7 +54,19 @@ impl Call<'_> {
             return Ok(());
         }
         let path = Path::of(&["metadata", "uid"]);
-        let errors = Error::invalid(&path, uid, meta::FIELD_IS_IMMUTABLE).into();
+        let mut errors: ErrorList = Error::invalid(&path, uid, meta::FIELD_IS_IMMUTABLE).into();
+        if self.kind.strategy.rechecks_metadata() {
+            errors.append(errors.clone());
+        }
         Err(self.kind.invalid(self.name(), &errors))
     }
+}
+
+/// Upstream knows more patches than this server: what asks for one of those learns what there is, and everything else
+/// gets the words of upstream's router.
+fn unsupported(media_type: &str) -> Status {
+    if media_type.starts_with(APPLY) {
+        return Status::unsupported_media_type(&PatchType::MEDIA_TYPES);
+    }
+    Status::failure(415, reason::UNSUPPORTED_MEDIA_TYPE, "415: Unsupported Media Type").with_details(Details::default())
 }

@@ -5,6 +5,7 @@ use crate::auth::authz::review;
 use crate::auth::tokens::TokenError;
 use crate::http::{Body, RequestBody};
 use crate::registry::Object;
+use crate::registry::create::set_scope;
 use crate::registry::options::WriteOptions;
 use ::http::{Response, StatusCode};
 use api_machinery::gvk::GroupKind;
@@ -18,6 +19,7 @@ impl Call<'_> {
         let options = WriteOptions::parse(self.query(), "CreateOptions")?;
         let mut object = self.object_body(body, options.field_validation).await?;
         let strategy = self.kind.strategy;
+        set_scope(self.kind, self.namespace(), &mut object)?;
         strategy.default(&mut object);
         let errors = strategy.validate(&object);
         if !errors.is_empty() {

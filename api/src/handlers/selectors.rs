@@ -18,9 +18,17 @@ impl Call<'_> {
             _ => FieldSelector::everything(),
         };
         let strategy = self.kind.strategy;
+        let fields = match self.form {
+            Some(form) => {
+                form.select(&fields).map_err(|label| Status::bad_request(strategy.field_label_error(&label)))?
+            }
+            None => fields,
+        };
+        // Kinds without labels of their own take upstream's default pair, whatever their scope.
+        let with_namespace = self.kind.info.namespaced || strategy.field_labels().is_empty();
         let supported = |label: &str| {
             label == "metadata.name"
-                || (label == "metadata.namespace" && self.kind.info.namespaced)
+                || (label == "metadata.namespace" && with_namespace)
                 || strategy.field_labels().contains(&label)
         };
         if let Some(label) = fields.unsupported(supported) {

@@ -4,7 +4,6 @@
 use super::query::Query;
 use super::{list_body, partial};
 use crate::registry::{Kind, Object};
-use api_machinery::gvk::GroupKind;
 use api_machinery::list::ListMeta;
 use api_machinery::status::Status;
 use api_machinery::table::{self, IncludeObject};
@@ -24,7 +23,7 @@ pub(super) struct Rows<'a> {
 /// The request's `includeObject`.
 pub(super) fn include_object(query: Query<'_>) -> Result<IncludeObject, Status> {
     IncludeObject::parse(&query.text("includeObject"))
-        .map_err(|error| Status::invalid(GroupKind { group: "meta.k8s.io", kind: "TableOptions" }, "", &error.into()))
+        .map_err(|error| Status::bad_request(format!("Unable to convert to Table as requested: {error}")))
 }
 
 impl Rows<'_> {

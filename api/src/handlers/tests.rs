@@ -1,6 +1,7 @@
 //! Requests to answers, in this process over the in-memory store: everything behind the filters.
 
 mod deletes;
+mod events;
 mod logs;
 mod parity;
 mod patches;

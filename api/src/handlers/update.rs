@@ -6,10 +6,11 @@ use crate::http::{Body, RequestBody};
 use crate::registry::Part;
 use crate::registry::options::WriteOptions;
 use ::http::Response;
-use api_machinery::field::Path;
+use api_machinery::field::{ErrorList, Path};
 use api_machinery::meta;
 use api_machinery::status::{Status, reason};
 use api_machinery::value;
+use serde_json::Value;
 
 impl Call<'_> {
     pub(super) async fn update(&self, body: RequestBody) -> Result<Response<Body>, Status> {
@@ -22,7 +23,11 @@ impl Call<'_> {
             "status" => {
                 self.registry().update(self.kind, &cx, self.name(), Part::Status, |_| Ok(wanted.clone())).await?
             }
-            _ => match self.registry().update(self.kind, &cx, self.name(), Part::Main, |_| Ok(wanted.clone())).await {
+            _ => match self
+                .registry()
+                .update(self.kind, &cx, self.name(), Part::Main, |old| self.change(&wanted, old))
+                .await
+            {
                 Err(status) if status.reason == reason::NOT_FOUND && self.kind.strategy.allow_create_on_update() => {
                     self.may_create()?;
                     self.registry().create(self.kind, &cx, wanted).await?
@@ -33,9 +38,22 @@ impl Call<'_> {
         self.written(&written)
     }
 
+    /// The wanted object, if what it is shown as lets the stored one become it.
+    pub(super) fn change(&self, wanted: &Value, old: &Value) -> Result<Value, Status> {
+        if let Some(form) = self.form {
+            self.check(wanted, &(form.validate_update)(wanted, old))?;
+        }
+        Ok(wanted.clone())
+    }
+
+    /// 422 if there are errors.
+    pub(super) fn check(&self, object: &Value, errors: &ErrorList) -> Result<(), Status> {
+        if errors.is_empty() { Ok(()) } else { Err(self.kind.invalid(meta::name(object), errors)) }
+    }
+
     /// An update that creates needs the right to create too.
     fn may_create(&self) -> Result<(), Status> {
-        let info = self.kind.info;
+        let info = self.shown.info;
         let attributes = Attributes::on_object(&self.cx.user, "create", info.group, info.resource, self.name())
             .in_namespace(self.namespace());
         if self.registry().authorizer().allows(&attributes) {

@@ -24,7 +24,7 @@ impl Call<'_> {
             Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
             _ => TIMEOUT_MIN.mul_f64(1.0 + rand::rng().random::<f64>()),
         };
-        let start = match parse_revision(&query.text("resourceVersion"))? {
+        let start = match parse_revision(&query.text("resourceVersion")).map_err(of_watch)? {
             None => WatchStart::Unset,
             Some(0) => WatchStart::Any,
             Some(revision) => WatchStart::From(revision),
@@ -38,7 +38,7 @@ impl Call<'_> {
             timeout: Some(timeout),
         };
         let view = match output.view {
-            View::Object => None,
+            View::Object => self.form.map(EncodedView::Form),
             View::Partial => Some(EncodedView::Partial),
             View::Table => Some(EncodedView::Table { include: table::include_object(query)?, first: true }),
             View::PartialList => {
@@ -49,10 +49,16 @@ impl Call<'_> {
                 ));
             }
         };
-        let (registry, info) = (&self.handlers.registry, self.kind.info);
+        let (registry, info) = (&self.handlers.registry, self.shown.info);
         let encoder = view.map(|view| Encoder { registry: registry.clone(), info, view });
         let watch = self.kind.store()?.watch(options).await.map_err(|error| self.kind.status(&error, ""))?;
         let body = WatchBody::new(watch, encoder, self.handlers.closing.clone());
         Ok(respond::with_body(StatusCode::OK, Body::boxed(body)))
     }
+}
+
+/// Upstream parses the resourceVersion of a watch where nobody makes a client's mistake of it.
+fn of_watch(status: Status) -> Status {
+    let text = status.message.trim_start_matches("invalid resource version: ").to_owned();
+    Status::failure(500, "", text)
 }

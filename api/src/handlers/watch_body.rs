@@ -4,9 +4,11 @@
 
 use super::{partial, table};
 use crate::http::BoxError;
+use crate::registry::form::Form;
 use crate::registry::{KindInfo, Registry};
+use api_machinery::codec;
 use api_machinery::table::IncludeObject;
-use api_storage::{EventKind, Watch, WatchItem};
+use api_storage::{EncodingKey, EventKind, Watch, WatchItem};
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use std::future::Future;
@@ -17,6 +19,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Events that are ready at once are joined up to this size: one chunk, one TLS record.
 const JOINED_BYTES_MAX: usize = 16 * 1024;
+
+/// Name of the encoding of events under the names of a form; no stored kind has two.
+const FORM: EncodingKey = EncodingKey("Form");
 
 /// How events become bytes where they are not sent as they are.
 pub(super) struct Encoder {
@@ -30,6 +35,8 @@ pub(super) struct Encoder {
 
 /// What is sent of an object.
 pub(super) enum EncodedView {
+    /// The object under the names of a form.
+    Form(&'static Form),
     /// PartialObjectMetadata.
     Partial,
     /// Tables of one row; the first has the columns.
@@ -145,6 +152,17 @@ impl Encoder {
         let kind = self.registry.kinds().find(self.info.group, self.info.version, self.info.resource);
         let (Some(kind), false) = (kind, item.kind() == EventKind::Error) else { return item.wire() };
         match &mut self.view {
+            EncodedView::Form(form) => item.encoded(FORM, |item| {
+                let object = match item.object() {
+                    Some(object) => {
+                        let mut out = BytesMut::new();
+                        codec::rename_into(&object.to_json(), &kind.api_version, form.fields, &mut out);
+                        out.freeze()
+                    }
+                    None => table::bookmark(&kind.api_version, kind.info.kind, item),
+                };
+                frame(item, &object)
+            }),
             EncodedView::Partial => item.encoded(partial::KEY, |item| {
                 let object = match item.object() {
                     Some(object) => partial::stored(object),

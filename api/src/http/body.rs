@@ -126,6 +126,9 @@ impl fmt::Debug for Body {
     }
 }
 
+/// What is taken in and forgotten of a body that is too large; of a larger one the connection ends.
+pub const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// A request body that has not been read yet, from a socket or from this process.
 pub struct RequestBody(RequestKind);
 
@@ -161,9 +164,13 @@ impl RequestBody {
     /// Reads everything, at most `bytes_max`. A body of one frame is not copied.
     ///
     /// # Errors
-    /// [`ReadError::TooLarge`] without reading on; [`ReadError::Broken`] when the peer fails.
+    /// [`ReadError::TooLarge`], keeping nothing of it; [`ReadError::Broken`] when the peer fails.
     pub async fn read(mut self, bytes_max: usize) -> Result<Bytes, ReadError> {
-        if http_body::Body::size_hint(&self).lower() > bytes_max as u64 {
+        let announced = http_body::Body::size_hint(&self).lower();
+        if announced > bytes_max as u64 {
+            if announced <= (bytes_max + DRAINED_BYTES_MAX) as u64 {
+                self.drain().await;
+            }
             return Err(ReadError::TooLarge { limit: bytes_max });
         }
         let mut first = Bytes::new();
@@ -171,6 +178,7 @@ impl RequestBody {
         while let Some(frame) = self.frame().await {
             let Ok(data) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
             if first.len().max(joined.len()) + data.len() > bytes_max {
+                self.drain().await;
                 return Err(ReadError::TooLarge { limit: bytes_max });
             }
             if first.is_empty() && joined.is_empty() {
@@ -184,6 +192,18 @@ impl RequestBody {
             joined.extend_from_slice(&data);
         }
         Ok(if joined.is_empty() { first } else { joined.freeze() })
+    }
+
+    /// Takes in what the client is still sending: one that writes all before it reads sees its refusal only so.
+    async fn drain(&mut self) {
+        let mut left = DRAINED_BYTES_MAX;
+        while let Some(Ok(frame)) = self.frame().await {
+            let bytes = frame.into_data().map_or(0, |data| data.len());
+            if bytes > left {
+                return;
+            }
+            left -= bytes;
+        }
     }
 }
 
@@ -231,6 +251,8 @@ impl fmt::Debug for RequestBody {
 mod tests {
     use super::*;
     use http_body_util::{Full, StreamBody};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn pieces(pieces: &'static [&'static str]) -> RequestBody {
         let frames = pieces.iter().map(|piece| Ok::<_, BoxError>(Frame::data(Bytes::from_static(piece.as_bytes()))));
@@ -250,6 +272,22 @@ mod tests {
         assert!(matches!(streamed, Err(ReadError::TooLarge { limit: 5 })), "{streamed:?}");
         let known = RequestBody::boxed(Full::new(Bytes::from("abcdef"))).read(5).await;
         assert!(matches!(known, Err(ReadError::TooLarge { limit: 5 })), "{known:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_client_still_sends_of_a_refused_body_is_taken_in_within_limits() {
+        const CHUNK_BYTES: usize = 1024 * 1024;
+        for (sent, taken_max) in [(5, 5), (100, 2 + DRAINED_BYTES_MAX / CHUNK_BYTES)] {
+            let taken = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&taken);
+            let chunks = (0..sent).map(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; CHUNK_BYTES])))
+            });
+            let body = RequestBody::boxed(StreamBody::new(futures::stream::iter(chunks)));
+            assert!(body.read(10).await.is_err());
+            assert_eq!(taken.load(Ordering::SeqCst), taken_max);
+        }
     }
 
     #[tokio::test]

@@ -121,7 +121,7 @@ pub(super) async fn settle(claims: Vec<Box<dyn Claim>>, keep: bool) {
 }
 
 /// Makes the object's namespace that of the request.
-pub(super) fn set_scope(kind: &Kind, namespace: &str, object: &mut Value) -> Result<(), Status> {
+pub(crate) fn set_scope(kind: &Kind, namespace: &str, object: &mut Value) -> Result<(), Status> {
     let own = meta::namespace(object);
     if own == namespace && kind.info.namespaced {
         return Ok(());

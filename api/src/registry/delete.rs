@@ -29,7 +29,8 @@ pub enum Deleted {
 }
 
 enum Decision {
-    Delete,
+    /// At once. What is answered, where it is not the stored object: a pod's last state says that it had no grace.
+    Delete(Option<Value>),
     Mark(Value),
     AlreadyPending,
 }
@@ -52,6 +53,7 @@ impl Registry {
             return self.imagine_delete(kind, cx, name, options).await;
         }
         let mut pending = false;
+        let mut last = None;
         let result = store
             .guaranteed_update(
                 kind.scope(cx.namespace),
@@ -62,8 +64,9 @@ impl Registry {
                     check_preconditions(kind, stored, options)?;
                     pending = true;
                     Ok(match decide(kind, cx, options, old) {
-                        Decision::Delete => {
+                        Decision::Delete(marked) => {
                             pending = false;
+                            last = marked;
                             Change::Delete
                         }
                         Decision::Mark(value) => {
@@ -82,7 +85,7 @@ impl Registry {
         }
         self.after_delete(kind, &updated.object).await;
         if kind.strategy.returns_deleted_object() {
-            return Ok(Deleted::GoneObject(Object::Stored(updated.object)));
+            return Ok(Deleted::GoneObject(last.map_or(Object::Stored(updated.object), Object::Imagined)));
         }
         Ok(Deleted::Gone(Box::new(success(kind, name, updated.object.uid()))))
     }
@@ -100,8 +103,10 @@ impl Registry {
         check_preconditions(kind, &stored, options)?;
         let uid = stored.uid().to_owned();
         Ok(match decide(kind, cx, options, stored.decode().map_err(fail)?) {
-            Decision::Delete if kind.strategy.returns_deleted_object() => Deleted::GoneObject(Object::Stored(stored)),
-            Decision::Delete => Deleted::Gone(Box::new(success(kind, name, &uid))),
+            Decision::Delete(last) if kind.strategy.returns_deleted_object() => {
+                Deleted::GoneObject(last.map_or(Object::Stored(stored), Object::Imagined))
+            }
+            Decision::Delete(_) => Deleted::Gone(Box::new(success(kind, name, &uid))),
             Decision::Mark(value) => Deleted::Pending(Object::Imagined(value)),
             Decision::AlreadyPending => Deleted::Pending(Object::Stored(stored)),
         })
@@ -153,27 +158,28 @@ fn decide(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) 
     if meta::deletion_timestamp(&object).is_some() {
         return repeat(kind, cx, options, object);
     }
-    let finalizers = finalizers_for(options, &object);
+    let finalizers = finalizers_for(kind, options, &object);
     let held = !finalizers.is_empty() || strategy.held(&object);
     let grace = match strategy.grace(&object, options.grace_period_seconds) {
+        Grace::None if !held => return Decision::Delete(None),
         Grace::None => 0,
         Grace::Seconds(seconds) => seconds,
     };
-    if !held && grace == 0 {
-        return Decision::Delete;
-    }
     meta::set_finalizers(&mut object, finalizers);
     metadata::mark_deleting(&mut object, cx.now, grace);
     strategy.mark_deleting(&mut object);
-    Decision::Mark(object)
+    if held || grace > 0 { Decision::Mark(object) } else { Decision::Delete(Some(object)) }
 }
 
 /// A deletion of what is being deleted: it may shorten the grace period, choose another propagation, and finish what
 /// nothing holds any more.
 fn repeat(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) -> Decision {
-    let finalizers = finalizers_for(options, &object);
+    if kind.strategy.held(&object) {
+        return Decision::AlreadyPending;
+    }
+    let finalizers = finalizers_for(kind, options, &object);
     let rechosen = !finalizers.iter().map(String::as_str).eq(meta::finalizers(&object));
-    let held = !finalizers.is_empty() || kind.strategy.held(&object);
+    let held = !finalizers.is_empty();
     let left = meta::deletion_grace_period_seconds(&object).unwrap_or(0).max(0);
     let wanted = match kind.strategy.grace(&object, options.grace_period_seconds) {
         Grace::None => 0,
@@ -181,16 +187,13 @@ fn repeat(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) 
     };
     if left == 0 || wanted >= left {
         if left == 0 && !held {
-            return Decision::Delete;
+            return Decision::Delete(None);
         }
         if rechosen {
             meta::set_finalizers(&mut object, finalizers);
             return Decision::Mark(object);
         }
         return Decision::AlreadyPending;
-    }
-    if wanted == 0 && !held {
-        return Decision::Delete;
     }
     if rechosen {
         meta::set_finalizers(&mut object, finalizers);
@@ -205,7 +208,7 @@ fn repeat(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) 
     if generation > 0 {
         fields.insert("generation".into(), generation.into());
     }
-    Decision::Mark(object)
+    if wanted == 0 && !held { Decision::Delete(Some(object)) } else { Decision::Mark(object) }
 }
 
 /// The deletion timestamp, `seconds` earlier.
@@ -215,7 +218,15 @@ fn shorten(object: &Value, seconds: i64) -> Option<String> {
 }
 
 /// The object's finalizers with those of garbage collection as the options say.
-fn finalizers_for(options: &DeleteOptions, object: &Value) -> Vec<String> {
+fn finalizers_for(kind: &Kind, options: &DeleteOptions, object: &Value) -> Vec<String> {
+    if kind.strategy.collects_garbage() {
+        with_propagation(options, object)
+    } else {
+        with_propagation(&DeleteOptions { orphan_dependents: Some(false), ..DeleteOptions::default() }, object)
+    }
+}
+
+fn with_propagation(options: &DeleteOptions, object: &Value) -> Vec<String> {
     let is = |name: &str| meta::has_finalizer(object, name);
     let (orphan, foreground) = match (options.orphan_dependents, options.propagation) {
         (Some(orphan), _) => (orphan, false),
@@ -243,7 +254,7 @@ mod tests {
     fn propagation_becomes_a_finalizer_and_keeps_the_others() {
         let object = json!({"metadata": {"finalizers": ["mine", "orphan"]}});
         let of = |propagation, orphan_dependents| {
-            finalizers_for(&DeleteOptions { propagation, orphan_dependents, ..DeleteOptions::default() }, &object)
+            with_propagation(&DeleteOptions { propagation, orphan_dependents, ..DeleteOptions::default() }, &object)
         };
         assert_eq!(of(None, None), ["mine", "orphan"]);
         assert_eq!(of(Some(Propagation::Background), None), ["mine"]);

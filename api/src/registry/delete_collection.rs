@@ -16,7 +16,7 @@ const PAGE_OBJECTS: usize = 500;
 const DELETIONS_MAX: usize = 8;
 
 impl Registry {
-    /// Deletes what matches and returns it as it was.
+    /// Deletes what matches and returns it as it was, with the revision at which it was listed.
     ///
     /// # Errors
     /// The first deletion that is refused; those before it are done. What is gone already is passed over.
@@ -26,7 +26,7 @@ impl Registry {
         cx: &Cx<'_>,
         predicate: Predicate,
         options: &DeleteOptions,
-    ) -> Result<Vec<Arc<Stored>>, Status> {
+    ) -> Result<(Vec<Arc<Stored>>, i64), Status> {
         let store = kind.store()?;
         let mut deleted = Vec::new();
         let mut list = ListOptions {
@@ -51,7 +51,7 @@ impl Registry {
             deleted.extend(page.items);
             match page.continue_token {
                 Some(token) => list.continue_token = Some(token),
-                None => return Ok(deleted),
+                None => return Ok((deleted, page.resource_version)),
             }
         }
     }

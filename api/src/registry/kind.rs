@@ -23,7 +23,7 @@ pub struct Kind {
 impl Kind {
     fn new(strategy: &'static dyn Strategy, storage: &Storage) -> Self {
         let info = strategy.info();
-        let store = info.stored.then(|| {
+        let store = (info.stored && strategy.form().is_none()).then(|| {
             let resource = Resource::new(info.group, info.version, info.resource, info.kind, info.namespaced);
             storage.resource(resource.indexed(strategy.indexed_fields()))
         });
@@ -114,7 +114,7 @@ impl Kinds {
     /// The kind of a group, in the version it is stored in.
     pub fn stored(&self, group: &str, resource: &str) -> Option<&Kind> {
         let candidates = self.by_resource.get(resource)?;
-        candidates.iter().map(|at| &self.kinds[*at]).find(|kind| kind.info.group == group && kind.info.stored)
+        candidates.iter().map(|at| &self.kinds[*at]).find(|kind| kind.info.group == group && kind.store.is_some())
     }
 
     /// All of them.

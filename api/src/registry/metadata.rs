@@ -27,10 +27,11 @@ pub fn generate_name(base: &str) -> String {
     name
 }
 
-/// Sets what the server owns at a creation and drops what a client may not claim.
+/// Sets what the server owns at a creation and drops what a client may not claim. A generation stays, as upstream has it:
+/// the strategies of kinds that count them set their own.
 pub fn fill_for_create(object: &mut Value, now: Timestamp) {
     let fields = meta::metadata_mut(object);
-    for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation"] {
+    for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
         fields.remove(name);
     }
     fields.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
@@ -119,7 +120,8 @@ mod tests {
         let metadata = object["metadata"].as_object().expect("metadata");
         assert_eq!(metadata["creationTimestamp"], "2026-11-21T12:00:00Z");
         assert_ne!(metadata["uid"], "mine");
-        assert_eq!(metadata.len(), 3);
+        assert_eq!(metadata["generation"], 7, "for the kind to set, if it counts");
+        assert_eq!(metadata.len(), 4);
     }
 
     // proves: AM-06

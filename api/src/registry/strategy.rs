@@ -9,6 +9,7 @@
 
 use crate::auth::UserInfo;
 use crate::registry::Registry;
+use crate::registry::form::Form;
 use api_machinery::field::ErrorList;
 use api_machinery::status::Status;
 pub use api_machinery::table::Column;
@@ -277,6 +278,23 @@ pub trait Strategy: Send + Sync {
     /// Cells of a Table row, one for each column.
     fn row(&self, object: &Value, _now: Timestamp) -> Vec<Value> {
         vec![object["metadata"]["name"].clone(), object["metadata"]["creationTimestamp"].clone()]
+    }
+
+    /// Set where the kind is another one under other names. Then objects are the other's: only [`Self::info`] and the
+    /// form are this kind's.
+    fn form(&self) -> Option<&'static Form> {
+        None
+    }
+
+    /// Whether deletions know propagation. False: orphaning and foreground deletion leave no finalizer.
+    fn collects_garbage(&self) -> bool {
+        true
+    }
+
+    /// Whether the kind checks the metadata of a change once more after the registry has; upstream tells the causes of
+    /// most kinds twice.
+    fn rechecks_metadata(&self) -> bool {
+        true
     }
 
     /// Whether PUT may create.

@@ -12,7 +12,6 @@ use api_machinery::value;
 use serde_json::{Value, json};
 
 const SCALE: GroupKind<'static> = GroupKind { group: "autoscaling", kind: "Scale" };
-const BINDING: GroupKind<'static> = GroupKind { group: "", kind: "Binding" };
 
 /// The Scale of an object.
 pub fn scale_of(kind: &Kind, object: &Value) -> Value {
@@ -78,8 +77,9 @@ impl Registry {
         if node.is_empty() {
             errors.push(Error::required(&target.child("name"), ""));
         }
-        if !errors.is_empty() {
-            return Err(Status::invalid(BINDING, name, &errors));
+        if let Some(text) = errors.aggregate() {
+            // Upstream hands the errors up as they are, which makes them a server's failure.
+            return Err(Status::failure(500, "", text));
         }
         let conflict = |why: String| {
             Status::conflict(api_machinery::gvk::GroupResource { group: "", resource: "pods/binding" }, name, why)

@@ -1,5 +1,6 @@
 //! Kinds of the core group.
 
+pub mod binding;
 pub mod config_map;
 pub mod endpoints;
 pub mod event;

@@ -93,6 +93,15 @@ pub(crate) fn default_absent(object: &mut Value, key: &str, value: impl Into<Val
     }
 }
 
+/// Writes the list at `key` as null where it is absent or empty: what upstream makes of a list without `omitempty`.
+pub(crate) fn null_if_empty(object: &mut Value, key: &str) {
+    if list(object, key).is_empty()
+        && let Some(map) = object.as_object_mut()
+    {
+        map.insert(key.to_owned(), Value::Null);
+    }
+}
+
 /// Sets `key` where it is absent, null, "" or 0: the default of a plain string or number.
 pub(crate) fn default_zero(object: &mut Value, key: &str, value: impl Into<Value>) {
     if let Some(map) = object.as_object_mut() {

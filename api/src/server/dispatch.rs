@@ -118,9 +118,12 @@ impl App {
             Caller::Known(user) => Ok(user),
             Caller::Peer(peer) => self.authenticator.authenticate(&peer, &info, request.headers_mut()).await,
         };
-        let user = user
-            .and_then(|user| impersonate::apply(&self.authorizer, user, request.headers_mut()))
-            .inspect_err(|status| metrics::request(&info, Labels::default(), status.http_code(), started.elapsed()))?;
+        let count = |status: &Status| metrics::request(&info, Labels::default(), status.http_code(), started.elapsed());
+        let user = user.inspect_err(count)?;
+        let user = match impersonate::apply(&self.authorizer, user, request.headers_mut()).inspect_err(count) {
+            Ok(user) => user,
+            Err(status) => return Ok(unsniffed(respond::status(&status))),
+        };
         let labels = self.labels(&info);
         let gzip = compress::wanted(request.headers());
         let cx = Arc::new(RequestContext::new(info, user));
@@ -156,11 +159,7 @@ impl App {
 
     async fn authorized(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
         let outcome = match authorize::check(&self.authorizer, &cx.user, &cx.info) {
-            Err(status) => {
-                let mut response = handlers::refuse(&request.into_parts().0, &status);
-                response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-                Ok(response)
-            }
+            Err(status) => Ok(unsniffed(handlers::refuse(&request.into_parts().0, &status))),
             Ok(()) if cx.info.is_resource() => Ok(self.handlers.serve(cx, request).await),
             Ok(()) => {
                 let (head, _) = request.into_parts();
@@ -174,12 +173,12 @@ impl App {
 
     /// Whatever is no resource.
     async fn document(&self, info: &RequestInfo, head: &Parts) -> Result<Response<Body>, Status> {
-        let documents = |path: &str| path == "/version" || path.starts_with("/api") && self.discovery.serves(path);
-        if !matches!(info.verb(), Verb::Get | Verb::Head) {
-            let known = documents(info.path().trim_end_matches('/'));
-            return if known { Err(Status::method_not_allowed()) } else { Ok(not_found()) };
-        }
         let (path, headers) = (info.path().trim_end_matches('/'), &head.headers);
+        if !matches!(info.verb(), Verb::Get | Verb::Head) {
+            let known = matches!(path, "/version" | "/openid/v1/jwks" | "/.well-known/openid-configuration")
+                || path.starts_with("/api") && self.discovery.serves(path);
+            return if known { Err(Status::method_not_allowed()) } else { self.nothing_at(path) };
+        }
         let query = head.uri.query().unwrap_or("");
         if let Some(response) = self.health.answer(path, query).await {
             return Ok(response);
@@ -197,7 +196,14 @@ impl App {
             _ if path.starts_with("/openapi/") => self.openapi.answer(path, query, headers),
             _ => self.discovery.answer(path, headers),
         };
-        Ok(found.unwrap_or_else(not_found))
+        found.map_or_else(|| self.nothing_at(path), Ok)
+    }
+
+    /// Below what is served upstream's router answers, and its mux everywhere else.
+    fn nothing_at(&self, path: &str) -> Result<Response<Body>, Status> {
+        let (parent, _) = path.rsplit_once('/').unwrap_or_default();
+        let served = parent == "/version" || parent.starts_with("/api") && self.discovery.serves(parent);
+        if served && parent != "/apis" { Err(Status::unknown_resource()) } else { Ok(not_found()) }
     }
 
     /// Labels of what is served; none of what is not.
@@ -215,6 +221,12 @@ impl App {
         let subresource = kind.subresource(info.subresource()).map_or("", |subresource| subresource.name);
         Labels { group: kind.group, version: kind.version, resource: kind.resource, subresource }
     }
+}
+
+/// Tells browsers to take a refusal for what it says it is.
+fn unsniffed(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// What upstream's mux says to paths it does not know.

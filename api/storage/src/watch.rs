@@ -279,7 +279,7 @@ impl Source {
         cache.wait_for(at_least).await?;
         if with_state {
             let (snapshot, subscription) = cache.snapshot_and_subscribe(&self.scope.topic);
-            let ends_with_bookmark = options.send_initial_events == Some(true);
+            let ends_with_bookmark = options.bookmarks && options.send_initial_events == Some(true);
             let initial = Initial::of_snapshot(snapshot, subscription, &self.scope, ends_with_bookmark);
             return Ok((State::Initial(Box::new(initial)), 0));
         }
@@ -304,7 +304,7 @@ impl Source {
                 Err(StorageError::TooLargeResourceVersion { requested, current })
             }
             _ => {
-                let ends_with_bookmark = options.send_initial_events == Some(true);
+                let ends_with_bookmark = options.bookmarks && options.send_initial_events == Some(true);
                 Ok((State::Initial(Box::new(Initial::of_list(objects, current, ends_with_bookmark))), 0))
             }
         }

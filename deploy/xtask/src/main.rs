@@ -1,6 +1,7 @@
 //! Checks and generators of this repository: `cargo xtask verify` only reads, `cargo xtask fix` writes.
 
 mod deps;
+mod enums;
 mod features;
 mod field_numbers;
 mod kinds;
@@ -35,6 +36,11 @@ enum Task {
         /// `_definitions.json` of the Python package kubernetes-validate
         definitions: std::path::PathBuf,
     },
+    /// Rewrites the table of allowed values from the Go sources of Kubernetes
+    Enums {
+        /// `pkg/generated/openapi/zz_generated.openapi.go` of the module k8s.io/kubernetes
+        source: std::path::PathBuf,
+    },
     /// Rewrites the table of protobuf field numbers from the sources of the crate k8s-pb
     FieldNumbers {
         /// Folder of the unpacked crate
@@ -52,6 +58,11 @@ fn main() -> Result<()> {
         Task::Deps => deps::check(&root),
         Task::Features => features::print(&root),
         Task::Kinds { definitions } => kinds::generate(&definitions, &root.join("api/machinery/schema/kinds.json")),
+        Task::Enums { source } => enums::generate(
+            &source,
+            &root.join("api/machinery/schema/kinds.json"),
+            &root.join("api/machinery/schema/enums.json"),
+        ),
         Task::FieldNumbers { sources } => field_numbers::generate(
             &sources,
             &root.join("api/machinery/schema/kinds.json"),

@@ -91,6 +91,8 @@ pub struct Error {
     pub bad_value: Option<Value>,
     /// Explanation behind the kind; may be empty.
     pub detail: String,
+    /// What is shown instead of the value: structs that upstream writes with Go's names, in Go's order.
+    pub shown: Option<String>,
 }
 
 impl std::error::Error for Error {}
@@ -98,7 +100,14 @@ impl std::error::Error for Error {}
 impl Error {
     /// Any kind with a value and a detail.
     pub fn new(kind: ErrorKind, path: &Path, value: Option<Value>, detail: impl Into<String>) -> Error {
-        Error { kind, path: path.to_string(), bad_value: value, detail: detail.into() }
+        Error { kind, path: path.to_string(), bad_value: value, detail: detail.into(), shown: None }
+    }
+
+    /// Shows the value as a Go struct: its fields by their names in Go, in order.
+    pub fn shown_as(mut self, fields: &[(&str, Value)]) -> Error {
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        self.shown = Some(format!("{{{}}}", fields.join(",")));
+        self
     }
 
     /// A malformed value.
@@ -168,9 +177,10 @@ impl Error {
             && self.kind.shows_value()
         {
             body.push_str(": ");
-            match value {
-                Value::String(text) => body.push_str(&quote(text)),
-                other => body.push_str(&other.to_string()),
+            match (&self.shown, value) {
+                (Some(shown), _) => body.push_str(shown),
+                (None, Value::String(text)) => body.push_str(&quote(text)),
+                (None, other) => body.push_str(&other.to_string()),
             }
         }
         if !self.detail.is_empty() {

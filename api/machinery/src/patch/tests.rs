@@ -57,8 +57,12 @@ fn json_patches_follow_rfc_6902() {
 fn json_patches_that_do_not_apply_are_rejected() {
     for patch in [
         json!([{"op": "remove", "path": "/x"}]),
-        json!([{"op": "replace", "path": "/x", "value": 1}]),
+        json!([{"op": "move", "from": "/x", "path": "/b"}]),
+        json!([{"op": "replace", "path": "", "value": 1}]),
+        json!([{"op": "add", "path": "b", "value": 1}]),
         json!([{"op": "test", "path": "/a", "value": 2}]),
+        json!([{"op": "test", "path": "/x/y", "value": null}]),
+        json!([null]),
         json!([{"op": "add", "path": "/x/y", "value": 1}]),
         json!([{"op": "frobnicate", "path": "/x"}]),
         json!([{"op": "add"}]),
@@ -67,10 +71,43 @@ fn json_patches_that_do_not_apply_are_rejected() {
     }
     assert_eq!(
         json_patch(json!({}), json!({"op": "add"})),
-        Err((400, "error decoding patch: json: cannot unmarshal object into Go value of type []interface {}".into()))
+        Err((
+            400,
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp".into()
+        ))
+    );
+    assert_eq!(
+        json_patch(json!({}), json!([{"op": 5}])),
+        Err((
+            400,
+            "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string"
+                .into()
+        ))
     );
     let bad = Patch::parse(PatchType::Merge, b"{").unwrap_err();
     assert_eq!((bad.code, bad.message.as_str()), (400, "error decoding patch: unexpected end of JSON input"));
+}
+
+// proves: AM-07
+#[test]
+fn json_patches_are_lenient_where_upstreams_library_is() {
+    let cases = [
+        (json!({"a": 1}), json!([{"op": "replace", "path": "/x", "value": 1}]), json!({"a": 1, "x": 1})),
+        (json!({"a": 1}), json!([{"op": "copy", "from": "/x", "path": "/b"}]), json!({"a": 1, "b": null})),
+        (json!({"a": 1}), json!([{"op": "add", "path": "/b"}]), json!({"a": 1, "b": null})),
+        (json!({"a": 1}), json!([{"op": "test", "path": "/x", "value": null}]), json!({"a": 1})),
+        (json!({"a": [1, 2]}), json!([{"op": "remove", "path": "/a/-1"}]), json!({"a": [1]})),
+        (json!({"a": [1]}), json!([{"op": "add", "path": "/a/-1", "value": 2}]), json!({"a": [1, 2]})),
+        (json!({"a": 1}), json!([{"op": "add", "path": "x/b", "value": 2}]), json!({"a": 1, "b": 2})),
+        (json!({"a": 1}), json!(null), json!({"a": 1})),
+    ];
+    for (original, patch, want) in cases {
+        assert_eq!(json_patch(original, patch.clone()), Ok(want), "{patch}");
+    }
+    let patch = Patch::parse(PatchType::Json, br#"[{"op": "add", "path": "/metadata/name", "value": "a", "foo": 1}]"#);
+    let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {}});
+    let body = patch.unwrap().apply(&object, &gvk("", "ConfigMap"), FieldValidation::Warn).unwrap();
+    assert_eq!(body.warnings, ["json patch unknown field \"[0].foo\""]);
 }
 
 // proves: AM-07

@@ -15,10 +15,6 @@ use crate::time::{self, Layout};
 /// Unknown fields that one body is told about; the rest is removed without a word, as upstream does.
 pub const ERRORS_MAX: usize = 100;
 
-/// Optional lists that Go writes even when they are empty.
-const KEPT_WHEN_EMPTY: [(&str, &str); 2] =
-    [("io.k8s.api.rbac.v1.ClusterRole", "rules"), ("io.k8s.api.rbac.v1.Role", "rules")];
-
 impl Definition {
     /// Checks, prunes and normalizes an object of this type. Returns the complaints about unknown fields
     /// (`unknown field "spec.foo"`), or the error of the first wrong type.
@@ -106,10 +102,7 @@ impl Walk {
                 continue;
             }
             self.value(field, value, &at)?;
-            if says_nothing(value, field)
-                && !definition.requires(name)
-                && !KEPT_WHEN_EMPTY.contains(&(&definition.name, name))
-            {
+            if says_nothing(value, field) && !definition.requires(name) {
                 removed.push(name.clone());
             }
         }

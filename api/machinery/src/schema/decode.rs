@@ -59,7 +59,11 @@ pub fn decode_body(
     if !decoded.value.is_object() && !decoded.value.is_null() {
         return Err(Status::bad_request(not_an_object(&decoded.value, expected, body)));
     }
-    decode_value(decoded.value, decoded.duplicates, expected, validation)
+    let order = |complaints: Vec<String>| match format {
+        Format::Json => codec::in_document_order(body, complaints),
+        Format::Yaml => complaints,
+    };
+    decode_ordered(decoded.value, decoded.duplicates, expected, validation, order)
 }
 
 /// The same for a value that is decoded already, with the complaints about its duplicate fields.
@@ -69,6 +73,16 @@ pub fn decode_value(
     expected: &GroupVersionKind,
     validation: FieldValidation,
 ) -> Result<Body, Status> {
+    decode_ordered(value, duplicates, expected, validation, |complaints| complaints)
+}
+
+fn decode_ordered(
+    value: Value,
+    duplicates: Vec<String>,
+    expected: &GroupVersionKind,
+    validation: FieldValidation,
+    order: impl FnOnce(Vec<String>) -> Vec<String>,
+) -> Result<Body, Status> {
     let mut object = match value {
         Value::Null => Value::Object(Map::new()),
         other => other,
@@ -76,7 +90,7 @@ pub fn decode_value(
     if !object.is_object() {
         return Err(Status::bad_request(not_an_object(&object, expected, object.to_string().as_bytes())));
     }
-    let definition = check_kind(&mut object, expected)?;
+    let definition = check_kind(&mut object, expected).map_err(|mismatch| mismatch.status(expected))?;
     let refuse = |why: String| {
         let GroupVersionKind { version, kind, .. } = expected;
         Status::bad_request(format!("{kind} in version {} cannot be handled as a {kind}: {why}", quote(version)))
@@ -85,10 +99,10 @@ pub fn decode_value(
         Some(definition) => definition.conform(&mut object).map_err(refuse)?,
         None => Vec::new(),
     };
-    let complaints = join(duplicates, unknown);
+    let complaints = order(join(duplicates, unknown));
     match validation {
         FieldValidation::Strict if !complaints.is_empty() => Err(refuse(strict_decoding_error(&complaints))),
-        FieldValidation::Warn => Ok(Body { object, warnings: complaints }),
+        FieldValidation::Warn => Ok(Body { object, warnings: complaints.iter().flat_map(|one| lines(one)).collect() }),
         _ => Ok(Body { object, warnings: Vec::new() }),
     }
 }
@@ -101,10 +115,14 @@ pub fn check_patched(
     validation: FieldValidation,
     shown: impl FnOnce() -> String,
 ) -> Result<Vec<String>, Status> {
-    let Some(definition) = check_kind(object, expected)? else { return Ok(duplicates) };
     let refuse = |why: String| {
         let errors = ErrorList::from(Error::invalid(&Path::root("patch"), shown(), why));
         Status::invalid(GroupKind { group: "", kind: "" }, "", &errors)
+    };
+    let definition = match check_kind(object, expected) {
+        Ok(Some(definition)) => definition,
+        Ok(None) => return Ok(duplicates),
+        Err(mismatch) => return Err(refuse(mismatch.why)),
     };
     let unknown = match definition.conform(object) {
         Ok(unknown) => unknown,
@@ -123,8 +141,27 @@ pub fn strict_decoding_error(complaints: &[String]) -> String {
     format!("strict decoding error: {}", complaints.join(", "))
 }
 
+/// A body of another kind than the path's.
+struct Mismatch {
+    /// Kind and version that the body names, where the text begins with them.
+    named: Option<(String, String)>,
+    why: String,
+}
+
+impl Mismatch {
+    fn status(self, expected: &GroupVersionKind) -> Status {
+        let Self { named, why } = self;
+        Status::bad_request(match named {
+            Some((kind, version)) => {
+                format!("{kind} in version {} cannot be handled as a {}: {why}", quote(&version), expected.kind)
+            }
+            None => why,
+        })
+    }
+}
+
 /// Fills in or compares `kind` and `apiVersion`.
-fn check_kind(object: &mut Value, expected: &GroupVersionKind) -> Result<Option<&'static Definition>, Status> {
+fn check_kind(object: &mut Value, expected: &GroupVersionKind) -> Result<Option<&'static Definition>, Mismatch> {
     let expected_version = expected.api_version();
     let kind = match meta::kind(object) {
         "" => expected.kind.clone(),
@@ -135,36 +172,37 @@ fn check_kind(object: &mut Value, expected: &GroupVersionKind) -> Result<Option<
         api_version => api_version.to_string(),
     };
     let schema = Schema::get();
-    if kind != expected.kind || api_version != expected_version {
-        let version = GroupVersion::parse(&api_version).map_err(Status::bad_request)?;
-        let head = || format!("{kind} in version {} cannot be handled as a {}", quote(&version.version), expected.kind);
-        if schema.kind(&version.group, &version.version, &kind).is_none() {
-            let (kind, api_version) = (quote(&kind), quote(&api_version));
-            return Err(Status::bad_request(format!(
-                "{}: no kind {kind} is registered for version {api_version} in scheme {}",
-                head(),
-                quote(SCHEME)
-            )));
-        }
-        if api_version != expected_version {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({api_version}) does not match the expected API version \
-                 ({expected_version})"
-            )));
-        }
-        let internal = match expected.group.split('.').next().unwrap_or_default() {
-            "" => "core",
-            group => group,
-        };
-        return Err(Status::bad_request(format!(
-            "{}: converting ({}.{kind}) to ({internal}.{}): unknown conversion",
-            head(),
-            version.version,
-            expected.kind
-        )));
+    if kind == expected.kind && api_version == expected_version {
+        meta::set_gvk(object, &expected_version, &expected.kind);
+        return Ok(schema.kind(&expected.group, &expected.version, &expected.kind));
     }
-    meta::set_gvk(object, &expected_version, &expected.kind);
-    Ok(schema.kind(&expected.group, &expected.version, &expected.kind))
+    let version = GroupVersion::parse(&api_version).map_err(|why| Mismatch { named: None, why })?;
+    let named = Some((kind.clone(), version.version.clone()));
+    if schema.kind(&version.group, &version.version, &kind).is_none() {
+        let (kind, api_version) = (quote(&kind), quote(&api_version));
+        let why = format!("no kind {kind} is registered for version {api_version} in scheme {}", quote(SCHEME));
+        return Err(Mismatch { named, why });
+    }
+    if api_version != expected_version {
+        let why = format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({expected_version})"
+        );
+        return Err(Mismatch { named: None, why });
+    }
+    let internal = match expected.group.split('.').next().unwrap_or_default() {
+        "" => "core",
+        group => group,
+    };
+    let why = format!("converting ({}.{kind}) to ({internal}.{}): unknown conversion", version.version, expected.kind);
+    Err(Mismatch { named, why })
+}
+
+/// YAML's duplicates are one complaint of several lines; each is a warning of its own.
+fn lines(complaint: &str) -> Vec<String> {
+    match complaint.strip_prefix("yaml: unmarshal errors:\n  ") {
+        Some(lines) => lines.split("\n  ").map(str::to_owned).collect(),
+        None => vec![complaint.to_owned()],
+    }
 }
 
 fn join(mut complaints: Vec<String>, unknown: Vec<String>) -> Vec<String> {

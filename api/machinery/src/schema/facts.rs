@@ -79,6 +79,8 @@ pub struct Field {
     pub patch_key: Option<Box<str>>,
     /// What a strategic merge patch does with it.
     pub patch: PatchStrategy,
+    /// The values that documents name; empty where any will do. Validation is not made from it.
+    pub values: Vec<Box<str>>,
 }
 
 /// The type of a field.
@@ -150,13 +152,15 @@ impl PatchStrategy {
 }
 
 /// Reads the generated table, which this crate carries: a mistake in it is a mistake of the build.
-pub(super) fn load(text: &str) -> Schema {
+pub(super) fn load(text: &str, enums: &str) -> Schema {
     let table: Value = serde_json::from_str(text).expect("the generated table is JSON");
     let table = table.as_object().expect("the generated table is a map of definitions");
+    let enums: Value = serde_json::from_str(enums).expect("the generated table of values is JSON");
     // The map is sorted, so the index of a name is its place in the order.
     let by_name: HashMap<Box<str>, u16> =
         table.keys().enumerate().map(|(index, name)| (name.as_str().into(), index as u16)).collect();
-    let definitions: Vec<Definition> = table.iter().map(|(name, facts)| definition(name, facts, &by_name)).collect();
+    let definitions: Vec<Definition> =
+        table.iter().map(|(name, facts)| definition(name, facts, &enums[name.as_str()], &by_name)).collect();
     let mut by_kind = HashMap::new();
     for (index, definition) in definitions.iter().enumerate() {
         for kind in &definition.kinds {
@@ -166,7 +170,7 @@ pub(super) fn load(text: &str) -> Schema {
     Schema { definitions, by_name, by_kind }
 }
 
-fn definition(name: &str, facts: &Value, by_name: &HashMap<Box<str>, u16>) -> Definition {
+fn definition(name: &str, facts: &Value, enums: &Value, by_name: &HashMap<Box<str>, u16>) -> Definition {
     let scalar = facts["scalar"].as_str().map(|scalar| match scalar {
         "quantity" => Scalar::Quantity,
         "time" => Scalar::Time,
@@ -179,7 +183,11 @@ fn definition(name: &str, facts: &Value, by_name: &HashMap<Box<str>, u16>) -> De
     let short_name = name.rsplit('.').next().unwrap_or(name);
     let fields = facts["fields"].as_object().into_iter().flatten().map(|(name, facts)| {
         let pointer = is_pointer(short_name, name);
-        (name.as_str().into(), Field { pointer, ..field(facts, by_name) })
+        let mut field = Field { pointer, values: strings(&enums[name.as_str()]), ..field(facts, by_name) };
+        if let Shape::List(item) = &mut field.shape {
+            item.values = strings(&enums[format!("{name}[]").as_str()]);
+        }
+        (name.as_str().into(), field)
     });
     Definition {
         name: name.into(),
@@ -225,6 +233,7 @@ fn field(facts: &Value, by_name: &HashMap<Box<str>, u16>) -> Field {
             merge: patch.split(',').any(|one| one == "merge"),
             retain_keys: patch.split(',').any(|one| one == "retainKeys"),
         },
+        values: Vec::new(),
     }
 }
 

@@ -136,6 +136,7 @@ fn of_field(field: &Field, required: bool) -> Value {
         out.insert("default".into(), zero);
     }
     let mut note = |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_string(), value));
+    note("enum", (!field.values.is_empty()).then(|| field.values.iter().map(|value| value.to_string()).collect()));
     note("x-kubernetes-list-type", field.list.map(|kind| kind.name().into()));
     note(
         "x-kubernetes-list-map-keys",

@@ -128,10 +128,10 @@ fn field_validation_ignores_warns_or_refuses() {
     assert_eq!(ignored.object, json!({"kind": "Deployment", "apiVersion": "apps/v1", "spec": {"replicas": 2}}));
     assert_eq!(ignored.warnings, [""; 0]);
     let warned = decode(&deployment, body, FieldValidation::Warn).unwrap();
-    assert_eq!(warned.warnings, ["duplicate field \"spec.replicas\"", "unknown field \"spec.foo\""]);
+    assert_eq!(warned.warnings, ["unknown field \"spec.foo\"", "duplicate field \"spec.replicas\""]);
     assert_eq!(
         decode(&deployment, body, FieldValidation::Strict).unwrap_err(),
-        r#"Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: duplicate field "spec.replicas", unknown field "spec.foo""#
+        r#"Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: unknown field "spec.foo", duplicate field "spec.replicas""#
     );
     assert_eq!(FieldValidation::parse("Strict").unwrap(), FieldValidation::Strict);
     assert_eq!(
@@ -222,4 +222,16 @@ fn an_openapi_document_is_closed_under_references() {
             "x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge"})
     );
     assert_eq!(schemas["io.k8s.api.core.v1.PodSpec"]["required"], json!(["containers"]));
+}
+
+#[test]
+fn documents_name_the_values_of_fields() {
+    let schemas = openapi::schemas(&["io.k8s.api.core.v1.Pod", "io.k8s.api.core.v1.Service"]);
+    let of = |definition: &str, field: &str| schemas[definition]["properties"][field].clone();
+    assert_eq!(
+        of("io.k8s.api.core.v1.Container", "imagePullPolicy")["enum"],
+        json!(["Always", "IfNotPresent", "Never"])
+    );
+    assert_eq!(of("io.k8s.api.core.v1.ServiceSpec", "ipFamilies")["items"]["enum"], json!(["", "IPv4", "IPv6"]));
+    assert_eq!(of("io.k8s.api.core.v1.Container", "image").get("enum"), None);
 }

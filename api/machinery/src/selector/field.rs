@@ -31,6 +31,11 @@ impl FieldSelector {
         FieldSelector { requirements: vec![one] }
     }
 
+    /// These conditions, all of them.
+    pub fn of(requirements: Vec<FieldRequirement>) -> FieldSelector {
+        FieldSelector { requirements }
+    }
+
     /// Reads the string form, as in `?fieldSelector=`. The error is upstream's text.
     pub fn parse(text: &str) -> Result<FieldSelector, String> {
         let mut terms = split_terms(text);

@@ -142,3 +142,40 @@ async fn a_namespace_waits_for_its_finalizer_and_takes_nothing_new() {
         (403, "Forbidden".into(), "namespaces \"default\" is forbidden: this namespace may not be deleted".into())
     );
 }
+
+// proves: AM-05
+#[tokio::test]
+async fn a_pod_that_goes_at_once_is_answered_as_one_without_grace() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("a")).await.expect(201);
+    let gone = server.delete(&format!("{PODS}/a")).await.expect(200);
+    assert_eq!(gone["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert!(gone["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(gone["metadata"]["generation"], 2);
+    assert_eq!(server.get(&format!("{PODS}/a")).await.code, 404);
+
+    let mut bound = pod("b");
+    bound["spec"]["nodeName"] = json!("n");
+    server.post(PODS, &bound).await.expect(201);
+    let pending = server.delete(&format!("{PODS}/b")).await.expect(200);
+    assert_eq!(pending["metadata"]["deletionGracePeriodSeconds"], 30);
+    let gone = server.delete(&format!("{PODS}/b?gracePeriodSeconds=0")).await.expect(200);
+    assert_eq!(gone["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert_eq!(gone["metadata"]["generation"], pending["metadata"]["generation"]);
+}
+
+// proves: AM-05
+#[tokio::test]
+async fn events_and_ending_namespaces_take_no_propagation() {
+    let server = Server::start().await;
+    let events = "/api/v1/namespaces/default/events";
+    let event = json!({"metadata": {"name": "a"}, "involvedObject": {"namespace": "default"}});
+    server.post(events, &event).await.expect(201);
+    server.delete(&format!("{events}/a?propagationPolicy=Foreground")).await.expect(200);
+    assert_eq!(server.get(&format!("{events}/a")).await.code, 404);
+    let namespaces = "/api/v1/namespaces";
+    server.post(namespaces, &json!({"metadata": {"name": "gone"}})).await.expect(201);
+    let first = server.delete(&format!("{namespaces}/gone")).await.expect(200);
+    let again = server.delete(&format!("{namespaces}/gone?propagationPolicy=Foreground")).await.expect(200);
+    assert_eq!(again, first);
+}

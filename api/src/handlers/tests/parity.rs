@@ -135,3 +135,69 @@ async fn reviews_and_bindings_answer_as_upstream_does() {
          finalizer name nor is it fully qualified"
     );
 }
+
+// proves: AM-06
+#[tokio::test]
+async fn causes_of_a_change_of_metadata_come_twice_and_a_generation_that_nobody_counts_is_kept() {
+    let server = Server::start().await;
+    let mut object = map("a");
+    object["metadata"]["generation"] = json!(9);
+    assert_eq!(server.post(MAPS, &object).await.expect(201)["metadata"]["generation"], 9);
+    let patch = json!({"metadata": {"deletionGracePeriodSeconds": 3}});
+    let refused = server.patch(&format!("{MAPS}/a"), "merge-patch", &patch).await.expect(422);
+    let fields: Vec<_> =
+        refused["details"]["causes"].as_array().expect("causes").iter().map(|one| &one["field"]).collect();
+    assert_eq!(fields, ["metadata.deletionGracePeriodSeconds"; 2]);
+    assert_eq!(
+        refused["message"],
+        "ConfigMap \"a\" is invalid: metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable"
+    );
+}
+
+// proves: AM-30
+#[tokio::test]
+async fn what_cannot_be_answered_is_not_done() {
+    let server = Server::start().await;
+    server.post(MAPS, &map("a")).await.expect(201);
+    let path = format!("{MAPS}/a");
+    let odd = [("accept", "application/json;as=Odd;g=meta.k8s.io;v=v1")];
+    assert_eq!(server.send(Method::DELETE, &path, &odd, "").await.code, 406);
+    assert_eq!(server.get_as(&format!("{MAPS}/none"), odd[0].1).await.code, 406);
+    server.get(&path).await.expect(200);
+    let unknown = server.send(Method::PATCH, &path, &[("content-type", "text/plain")], "{}").await.refusal();
+    assert_eq!(unknown, (415, "UnsupportedMediaType".into(), "415: Unsupported Media Type".into()));
+    let apply = server.send(Method::PATCH, &path, &[("content-type", "application/apply-patch+yaml")], "{}").await;
+    assert!(apply.refusal().2.starts_with("the body of the request was in an unknown format"));
+}
+
+// proves: AM-15
+#[tokio::test]
+async fn what_may_be_of_any_age_comes_in_one_page_and_a_deleted_collection_says_its_revision() {
+    let server = Server::start().await;
+    for name in ["a", "b", "c"] {
+        server.post(MAPS, &map(name)).await.expect(201);
+    }
+    let items = |list: serde_json::Value| list["items"].as_array().map_or(0, Vec::len);
+    assert_eq!(items(server.get(&format!("{MAPS}?limit=1&resourceVersion=0")).await.expect(200)), 3);
+    assert_eq!(items(server.get(&format!("{MAPS}?limit=1")).await.expect(200)), 1);
+    let none = server.delete(&format!("{MAPS}?labelSelector=none")).await.expect(200);
+    assert!(none["metadata"]["resourceVersion"].as_str().is_some_and(|revision| revision != "0"), "{none}");
+    let partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let none = server.get_as(&format!("{MAPS}?labelSelector=none"), partial).await.expect(200);
+    assert_eq!(none["items"], json!(null));
+}
+
+#[tokio::test]
+async fn a_binding_binds_at_its_old_place_too() {
+    let server = Server::start().await;
+    let pods = "/api/v1/namespaces/default/pods";
+    server.post(pods, &super::pod("a")).await.expect(201);
+    let place = "/api/v1/namespaces/default/bindings";
+    let target = json!({"kind": "Node", "name": "n"});
+    let nameless = server.post(place, &json!({"metadata": {}, "target": target})).await.refusal();
+    assert_eq!((nameless.0, nameless.2.as_str()), (400, "Name parameter required."));
+    let nowhere = server.post(place, &json!({"metadata": {"name": "a"}})).await.refusal();
+    assert_eq!((nowhere.0, nowhere.2.as_str()), (500, "target.name: Required value"));
+    server.post(place, &json!({"metadata": {"name": "a"}, "target": target})).await.expect(201);
+    assert_eq!(server.get(&format!("{pods}/a")).await.expect(200)["spec"]["nodeName"], "n");
+}

@@ -24,13 +24,8 @@ pub struct Addresses {
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// Outside of the range.
-    #[error("the provided IP ({address}) is not in the valid range. The range of valid IPs is {cidr}")]
-    OutOfRange {
-        /// What was asked for.
-        address: IpAddr,
-        /// The range.
-        cidr: IpNet,
-    },
+    #[error("the provided network does not match the current range")]
+    OutOfRange,
     /// Somebody has it.
     #[error("provided IP is already allocated")]
     Taken,
@@ -69,7 +64,7 @@ impl Addresses {
         dry_run: bool,
     ) -> Result<Option<Box<dyn Claim>>, AddressError> {
         if !self.is_usable(address) {
-            return Err(AddressError::OutOfRange { address, cidr: self.cidr });
+            return Err(AddressError::OutOfRange);
         }
         let name = address.to_string();
         if dry_run {
@@ -98,7 +93,7 @@ impl Addresses {
             let address = self.at(rand::rng().random_range(dynamic..=size.max(dynamic)));
             match self.claim(address, owner, dry_run).await {
                 Ok(claim) => return Ok((address, claim)),
-                Err(AddressError::Taken | AddressError::OutOfRange { .. }) => {}
+                Err(AddressError::Taken | AddressError::OutOfRange) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -110,7 +105,7 @@ impl Addresses {
             }
             match self.claim(address, owner, dry_run).await {
                 Ok(claim) => return Ok((address, claim)),
-                Err(AddressError::Taken | AddressError::OutOfRange { .. }) => {}
+                Err(AddressError::Taken | AddressError::OutOfRange) => {}
                 Err(error) => return Err(error),
             }
         }

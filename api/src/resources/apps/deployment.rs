@@ -177,7 +177,11 @@ fn validate_strategy(strategy: &Value, path: &Path, errors: &mut ErrorList) {
             }
         }
         "RollingUpdate" => validate_rolling(&strategy["rollingUpdate"], &rolling, errors),
-        _ => errors.push(Error::not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"])),
+        other => {
+            let error = Error::not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"]);
+            let shown = [("Type", other.into()), ("RollingUpdate", strategy["rollingUpdate"].clone())];
+            errors.push(error.shown_as(&shown));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! ReplicaSet: keeps a number of equal pods.
 
-use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, SelectableFields, Strategy, Subresource};
+use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, Strategy, Subresource};
 use crate::resources::apps::{validate_counters, validate_replicated};
 use crate::resources::core::pod::warnings;
 use crate::resources::lifecycle::{set_generation, update_with_status};
@@ -11,7 +11,6 @@ use api_machinery::field::{ErrorList, Path};
 use api_machinery::selector::LabelSelector;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use smallvec::smallvec;
 
 static INFO: KindInfo = KindInfo {
     group: "apps",
@@ -90,14 +89,6 @@ impl Strategy for ReplicaSet {
 
     fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
         warnings::of_spec(&object["spec"]["template"]["spec"], &Path::of(&["spec", "template", "spec"]))
-    }
-
-    fn field_labels(&self) -> &'static [&'static str] {
-        &["status.replicas"]
-    }
-
-    fn fields(&self, object: &Value) -> SelectableFields {
-        smallvec![("status.replicas", int(&object["status"], "replicas").unwrap_or(0).to_string())]
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -20,10 +20,11 @@ pub(super) fn validate(review: &Value, asked: Asked) -> ErrorList {
     let mut errors = ErrorList::new();
     let (spec, path) = (&review["spec"], Path::root("spec"));
     let (resource, other) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    let shown = [("Path", text(other, "path").into()), ("Verb", text(other, "verb").into())];
     match (resource.is_null(), other.is_null()) {
         (false, false) => {
             let text = "cannot be specified in combination with resourceAttributes";
-            errors.push(Error::invalid(&path.child("nonResourceAttributes"), other.clone(), text));
+            errors.push(Error::invalid(&path.child("nonResourceAttributes"), other.clone(), text).shown_as(&shown));
         }
         (true, true) => {
             let text = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
@@ -54,7 +55,8 @@ pub(super) fn validate(review: &Value, asked: Asked) -> ErrorList {
         }
         if !other.is_null() {
             let path = path.child("nonResourceAttributes");
-            errors.push(Error::invalid(&path, other.clone(), "disallowed on this kind of request"));
+            let error = Error::invalid(&path, other.clone(), "disallowed on this kind of request");
+            errors.push(error.shown_as(&shown));
         }
     }
     errors

@@ -50,6 +50,14 @@ impl Strategy for Event {
         default_absent(object, "reportingInstance", "");
     }
 
+    fn collects_garbage(&self) -> bool {
+        false
+    }
+
+    fn rechecks_metadata(&self) -> bool {
+        false
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let involved = text(&object["involvedObject"], "namespace");

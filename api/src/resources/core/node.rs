@@ -104,7 +104,8 @@ impl Strategy for Node {
         for (index, address) in addresses.iter().enumerate() {
             if addresses[..index].contains(address) {
                 let path = Path::of(&["status", "addresses"]).index(index);
-                errors.push(Error::duplicate(&path, address.clone()));
+                let shown = [("Type", address["type"].clone()), ("Address", address["address"].clone())];
+                errors.push(Error::duplicate(&path, address.clone()).shown_as(&shown));
             }
         }
         let (new_spec, old_spec) = (&new["spec"], &old["spec"]);
@@ -190,7 +191,13 @@ fn validate_taints(object: &Value, errors: &mut ErrorList) {
         }
         check::required_one_of(effect, TAINT_EFFECTS, &path.child("effect"), errors);
         if !seen.insert((key, effect)) {
-            let mut error = Error::duplicate(&path, taint.clone());
+            let shown = [
+                ("Key", key.into()),
+                ("Value", value.into()),
+                ("Effect", effect.into()),
+                ("TimeAdded", taint["timeAdded"].clone()),
+            ];
+            let mut error = Error::duplicate(&path, taint.clone()).shown_as(&shown);
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);
         }

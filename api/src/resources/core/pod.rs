@@ -62,7 +62,7 @@ impl Strategy for Pod {
         }
     }
 
-    fn prepare_for_create(&self, _cx: &Cx<'_>, object: &mut Value) {
+    fn prepare_for_create(&self, cx: &Cx<'_>, object: &mut Value) {
         set_generation(object, 1);
         let mut status = json!({ "phase": "Pending", "qosClass": quality::class(&object["spec"]) });
         if !list(&object["spec"], "schedulingGates").is_empty() {
@@ -70,7 +70,7 @@ impl Strategy for Pod {
                 "type": "PodScheduled",
                 "status": "False",
                 "lastProbeTime": null,
-                "lastTransitionTime": null,
+                "lastTransitionTime": api_machinery::time::format_seconds(cx.now),
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             });

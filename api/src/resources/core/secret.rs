@@ -6,6 +6,7 @@ use crate::resources::value::{
     annotation, base64_len, child, default_zero, has, keep, name, pairs, remove, set, size, text,
 };
 use crate::resources::{cells, check};
+use api_machinery::codec::{self, DecodeError};
 use api_machinery::field::{Error, ErrorList, Path};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -141,12 +142,13 @@ fn validate_json(data: &Value, key: &'static str, path: &Path, errors: &mut Erro
         return;
     }
     let bytes = BASE64_STANDARD.decode(text(data, key)).unwrap_or_default();
-    match serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes) {
-        Ok(_) => {}
-        Err(_) if bytes.is_empty() => {
-            errors.push(Error::invalid(&path, REDACTED, "unexpected end of JSON input"));
+    match codec::decode_json(&bytes) {
+        Ok(Value::Object(_) | Value::Null) => {}
+        Ok(_) => {
+            let text = "json: cannot unmarshal into Go value of type map[string]interface {}";
+            errors.push(Error::invalid(&path, REDACTED, text));
         }
-        Err(error) => errors.push(Error::invalid(&path, REDACTED, error.to_string())),
+        Err(DecodeError::Json(text) | DecodeError::Yaml(text)) => errors.push(Error::invalid(&path, REDACTED, text)),
     }
 }
 

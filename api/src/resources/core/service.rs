@@ -6,6 +6,7 @@ mod families;
 mod ports;
 mod update;
 mod validation;
+mod warnings;
 
 use crate::registry::strategy::{
     ALL_VERBS, Column, Cx, Hooks, KindInfo, NameRule, SelectableFields, Strategy, Subresource,
@@ -93,6 +94,11 @@ impl Strategy for Service {
 
     fn prepare_for_update(&self, _cx: &Cx<'_>, new: &mut Value, old: &Value) {
         keep(new, old, "status");
+        if text(&new["spec"], "type") != "LoadBalancer"
+            && let Some(status) = child(new, "status")
+        {
+            set(status, "loadBalancer", json!({}));
+        }
         if let Some(spec) = existing_mut(new, "spec") {
             update::prepare(spec, &old["spec"]);
         }
@@ -108,6 +114,10 @@ impl Strategy for Service {
 
     fn validate_status_update(&self, new: &Value, _old: &Value) -> ErrorList {
         validation::validate_status(new)
+    }
+
+    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
+        warnings::of_service(object)
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {

@@ -4,7 +4,9 @@ use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, Strat
 use crate::resources::cells;
 use crate::resources::check;
 use crate::resources::lifecycle::{bump_generation_if, set_generation};
-use crate::resources::value::{default_absent, has, int, items_mut, list, name, same, size, text, texts};
+use crate::resources::value::{
+    default_absent, has, int, items_mut, list, name, null_if_empty, same, size, text, texts,
+};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
 use jiff::Timestamp;
@@ -50,8 +52,8 @@ impl Strategy for EndpointSlice {
     }
 
     fn default(&self, object: &mut Value) {
-        default_absent(object, "endpoints", json!([]));
-        default_absent(object, "ports", Value::Null);
+        null_if_empty(object, "endpoints");
+        null_if_empty(object, "ports");
         for endpoint in items_mut(object, "endpoints") {
             default_absent(endpoint, "conditions", json!({}));
         }

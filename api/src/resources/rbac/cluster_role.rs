@@ -6,7 +6,7 @@ use crate::resources::check;
 use crate::resources::rbac::GROUP;
 use crate::resources::rbac::escalation::NoEscalation;
 use crate::resources::rbac::rules;
-use crate::resources::value::{default_absent, has, list};
+use crate::resources::value::{has, list, null_if_empty};
 use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ impl Strategy for ClusterRole {
 
     /// Upstream writes `rules` even where there are none.
     fn default(&self, object: &mut Value) {
-        default_absent(object, "rules", Value::Null);
+        null_if_empty(object, "rules");
     }
 
     fn validate(&self, object: &Value) -> ErrorList {

@@ -5,7 +5,7 @@ use crate::registry::strategy::{ALL_VERBS, Hooks, KindInfo, NameRule, Strategy};
 use crate::resources::rbac::GROUP;
 use crate::resources::rbac::escalation::NoEscalation;
 use crate::resources::rbac::rules;
-use crate::resources::value::default_absent;
+use crate::resources::value::null_if_empty;
 use api_machinery::field::ErrorList;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ impl Strategy for Role {
 
     /// Upstream writes `rules` even where there are none.
     fn default(&self, object: &mut Value) {
-        default_absent(object, "rules", Value::Null);
+        null_if_empty(object, "rules");
     }
 
     fn validate(&self, object: &Value) -> ErrorList {

@@ -50,8 +50,8 @@ fn taints_resources_and_networks_are_checked() {
         [
             "metadata.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \
              \"PreferNoSchedule\", \"NoExecute\"",
-            "metadata.taints[2]: Duplicate value: {\"effect\":\"NoExecute\",\"key\":\"b\"}: taints must be unique by \
-             key and effect pair",
+            "metadata.taints[2]: Duplicate value: {\"Key\":\"b\",\"Value\":\"\",\"Effect\":\"NoExecute\",\"TimeAdded\":null}: taints \
+             must be unique by key and effect pair",
             "status.capacity.cpu: Invalid value: \"-1\": must be greater than or equal to 0",
             "status.capacity.pods: Invalid value: \"1500m\": must be an integer",
             "status.allocatable.cpu: Invalid value: \"-1\": must be greater than or equal to 0",

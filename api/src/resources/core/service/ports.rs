@@ -60,7 +60,15 @@ pub(super) fn validate_uniqueness(spec: &Value, path: &Path, errors: &mut ErrorL
         let (protocol, number) = (text(port, "protocol"), int(port, "port").unwrap_or(0));
         if !seen.insert((protocol, number)) {
             let key = json!({ "protocol": protocol, "port": number, "targetPort": 0 });
-            errors.push(Error::duplicate(&path.index(index), key));
+            let shown = [
+                ("Name", "".into()),
+                ("Protocol", protocol.into()),
+                ("AppProtocol", Value::Null),
+                ("Port", number.into()),
+                ("TargetPort", 0.into()),
+                ("NodePort", 0.into()),
+            ];
+            errors.push(Error::duplicate(&path.index(index), key).shown_as(&shown));
         }
     }
 }

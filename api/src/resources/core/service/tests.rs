@@ -114,7 +114,7 @@ fn what_a_service_may_not_ask_for_is_refused_with_upstreams_words() {
         ),
         (
             json!({"ports": [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]}),
-            "spec.ports[1]: Duplicate value: {\"port\":80,\"protocol\":\"TCP\",\"targetPort\":0}",
+            "spec.ports[1]: Duplicate value: {\"Name\":\"\",\"Protocol\":\"TCP\",\"AppProtocol\":null,\"Port\":80,\"TargetPort\":0,\"NodePort\":0}",
         ),
     ] {
         assert_eq!(errors_of(&Service, service(spec)).join("; "), want);

@@ -88,7 +88,4 @@ fn clear_unused(new: &mut Value, old: &Value) {
     if text(old, "type") == "LoadBalancer" && text(new, "type") != "LoadBalancer" {
         clear(new, &["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
     }
-    if text(old, "type") == "ExternalName" && text(new, "type") != "ExternalName" {
-        clear(new, &["externalName"]);
-    }
 }
