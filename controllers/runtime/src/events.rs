@@ -121,25 +121,53 @@ fn cut(mut message: String) -> String {
     message
 }
 
-async fn post_all(client: Client, mut notes: mpsc::Receiver<Note>) {
+async fn post_all(client: Client, notes: mpsc::Receiver<Note>) {
     let host = tokio::fs::read_to_string(HOST_NAME).await.unwrap_or_default();
     let mut correlator = Correlator::default();
-    let mut posts = FuturesUnordered::new();
-    while let Some(mut note) = notes.recv().await {
+    let begin = |mut note: Note| {
         let now = Timestamp::now();
         // The name that client-go gives: object name and the time in hexadecimal nanoseconds.
         let name = format!("{}.{:x}", note.object.name.as_deref().unwrap_or_default(), now.as_nanosecond());
         let decision = correlator.decide(&mut note, &name, now);
-        if decision == Decision::Drop {
-            continue;
-        }
+        let order = match decision {
+            Decision::Create => Order::Any,
+            // What is counted up must be there first.
+            Decision::Repeat(..) => Order::AfterAll,
+            Decision::Drop => return None,
+        };
         let event = render(&note, name, host.trim_end(), now);
-        // What is counted up must be there first.
-        let in_flight_max = if decision == Decision::Create { POSTS_IN_FLIGHT_MAX - 1 } else { 0 };
+        Some((order, post(&client, event, decision, now)))
+    };
+    carry_out(notes, begin).await;
+}
+
+/// What must have happened before a post begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Nothing.
+    Any,
+    /// All that began before.
+    AfterAll,
+}
+
+/// Begins what each note asks for, several at a time, and sees it through whether or not further notes come.
+async fn carry_out<T, P: Future<Output = ()>>(
+    mut notes: mpsc::Receiver<T>,
+    mut begin: impl FnMut(T) -> Option<(Order, P)>,
+) {
+    let mut posts = FuturesUnordered::new();
+    loop {
+        let note = tokio::select! {
+            Some(()) = posts.next(), if !posts.is_empty() => continue,
+            note = notes.recv() => note,
+        };
+        let Some(note) = note else { break };
+        let Some((order, post)) = begin(note) else { continue };
+        let in_flight_max = if order == Order::Any { POSTS_IN_FLIGHT_MAX - 1 } else { 0 };
         while posts.len() > in_flight_max {
             posts.next().await;
         }
-        posts.push(post(&client, event, decision, now));
+        posts.push(post);
     }
     while posts.next().await.is_some() {}
 }
@@ -219,6 +247,50 @@ mod tests {
         assert_eq!((event.metadata.namespace.as_deref(), &event.involved_object), (Some("a"), &note(None).object));
         assert_eq!(event.source.unwrap().component.as_deref(), Some("deployment-controller"));
         assert_eq!((event.type_.as_deref(), event.count), (Some("Normal"), Some(1)));
+    }
+
+    #[tokio::test]
+    async fn a_post_is_carried_out_though_nothing_follows() {
+        let (queue, notes) = mpsc::channel(1);
+        let (done, posted) = tokio::sync::oneshot::channel();
+        queue.send(done).await.unwrap();
+        let begin = |done: tokio::sync::oneshot::Sender<()>| {
+            Some((Order::Any, async move {
+                tokio::task::yield_now().await;
+                done.send(()).unwrap();
+            }))
+        };
+        let turns = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = carry_out(notes, begin) => panic!("the queue is open"),
+            outcome = posted => outcome.unwrap(),
+            () = turns => panic!("nothing was posted"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_counts_up_waits_for_what_is_being_posted() {
+        let (queue, notes) = mpsc::channel(2);
+        queue.send((Order::Any, "create", 5)).await.unwrap();
+        queue.send((Order::AfterAll, "count", 0)).await.unwrap();
+        drop(queue);
+        let log = parking_lot::Mutex::new(Vec::new());
+        let begin = |(order, what, turns): (Order, &'static str, usize)| {
+            let log = &log;
+            Some((order, async move {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                log.lock().push(what);
+            }))
+        };
+        carry_out(notes, begin).await;
+        assert_eq!(*log.lock(), ["create", "count"]);
     }
 
     #[test]
