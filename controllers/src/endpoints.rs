@@ -8,3 +8,4 @@ mod subsets;
 mod tests;
 
 pub use controller::start;
+pub(crate) use subsets::Subsets;

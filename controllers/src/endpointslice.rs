@@ -7,4 +7,5 @@ pub mod selection;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use controller::carry_out;
 pub use controller::start;

@@ -11,6 +11,7 @@ pub mod clusterrole_aggregation;
 pub mod deployment;
 pub mod endpoints;
 pub mod endpointslice;
+pub mod endpointslice_mirroring;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_lifecycle;
@@ -18,6 +19,7 @@ pub mod replicaset;
 pub mod root_ca;
 pub mod serviceaccount;
 pub mod tokens;
+pub mod ttl;
 
 mod discover;
 mod objects;
@@ -33,6 +35,7 @@ pub fn start(context: &Context) {
     deployment::start(context);
     endpoints::start(context);
     endpointslice::start(context);
+    endpointslice_mirroring::start(context);
     garbage_collector::start(context);
     namespace::start(context);
     node_lifecycle::start(context);
@@ -40,4 +43,5 @@ pub fn start(context: &Context) {
     root_ca::start(context);
     serviceaccount::start(context);
     tokens::start(context);
+    ttl::start(context);
 }

@@ -12,14 +12,14 @@ type Who = (String, String);
 
 /// Collects which address serves which port, and whether it is ready.
 #[derive(Default)]
-pub(super) struct Subsets {
+pub(crate) struct Subsets {
     addresses: BTreeMap<Who, EndpointAddress>,
     ports: Vec<(Option<EndpointPort>, BTreeMap<Who, bool>)>,
 }
 
 impl Subsets {
     /// Adds an address that serves this port, or no port at all.
-    pub(super) fn add(&mut self, port: Option<EndpointPort>, address: &EndpointAddress, is_ready: bool) {
+    pub(crate) fn add(&mut self, port: Option<EndpointPort>, address: &EndpointAddress, is_ready: bool) {
         let uid = address.target_ref.as_ref().and_then(|target| target.uid.clone()).unwrap_or_default();
         let who = (address.ip.clone(), uid);
         self.addresses.entry(who.clone()).or_insert_with(|| address.clone());
@@ -32,7 +32,7 @@ impl Subsets {
     }
 
     /// The subsets: ports with the very same addresses share one.
-    pub(super) fn pack(self) -> Vec<EndpointSubset> {
+    pub(crate) fn pack(self) -> Vec<EndpointSubset> {
         let mut groups: Vec<(BTreeMap<Who, bool>, Vec<EndpointPort>)> = Vec::new();
         for (port, who) in self.ports {
             match groups.iter_mut().find(|(known, _)| *known == who) {

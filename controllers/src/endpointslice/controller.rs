@@ -68,7 +68,8 @@ fn zone(node: Option<&Node>) -> Option<String> {
     Some(zone.clone()).filter(|zone| !zone.is_empty())
 }
 
-async fn carry_out(api: &Api<EndpointSlice>, plan: plan::Plan) -> Result<(), kube::Error> {
+/// Makes, changes and deletes the slices of a plan.
+pub(crate) async fn carry_out(api: &Api<EndpointSlice>, plan: plan::Plan) -> Result<(), kube::Error> {
     let parameters = PostParams::default();
     for slice in plan.create {
         match api.create(&parameters, &slice).await {
