@@ -8,15 +8,21 @@ use crate::registry::options::DeleteOptions;
 use ::http::{Response, StatusCode};
 use api_machinery::codec;
 use api_machinery::gvk::GroupVersionKind;
-use api_machinery::schema::protobuf;
+use api_machinery::schema::{Schema, protobuf};
 use api_machinery::status::Status;
+use serde_json::Value;
 
 impl Call<'_> {
     pub(super) async fn delete(&self, body: RequestBody) -> Result<Response<Body>, Status> {
         let options = self.delete_options(body).await?;
         let cx = self.registry_cx(options.dry_run);
         match self.registry().delete(self.kind, &cx, self.name(), &options).await? {
-            Deleted::Gone(status) => self.success(StatusCode::OK, &status),
+            Deleted::Gone(mut status) => {
+                if let Some(details) = &mut status.details {
+                    details.group = self.shown.info.group.to_owned();
+                }
+                self.success(StatusCode::OK, &status)
+            }
             Deleted::GoneObject(object) => self.object(StatusCode::OK, &object),
             // Upstream's sign that the dependents go first.
             Deleted::Pending(object) if options.orphan_dependents == Some(false) => {
@@ -40,6 +46,17 @@ impl Call<'_> {
                 codec::decode(format, &bytes).map_err(|error| Status::bad_request(error.to_string()))?.value
             }
         };
+        check_types(&value)?;
         DeleteOptions::from_body(&value)
+    }
+}
+
+/// Upstream decodes options into a struct, which takes no other types.
+fn check_types(options: &Value) -> Result<(), Status> {
+    match Schema::get().kind("", "v1", "DeleteOptions") {
+        Some(definition) if options.is_object() => {
+            definition.conform(&mut options.clone()).map(drop).map_err(Status::bad_request)
+        }
+        _ => Ok(()),
     }
 }

@@ -11,8 +11,8 @@ use api_machinery::meta;
 use api_machinery::patch::{Patch, PatchType};
 use api_machinery::status::{Details, Status, reason};
 
-/// Media types of server-side apply begin with it.
-const APPLY: &str = "application/apply-patch+";
+/// Media types of server-side apply.
+const APPLY: [&str; 2] = ["application/apply-patch+yaml", "application/apply-patch+cbor"];
 
 impl Call<'_> {
     pub(super) async fn patch(&self, body: RequestBody) -> Result<Response<Body>, Status> {
@@ -65,7 +65,7 @@ impl Call<'_> {
 /// Upstream knows more patches than this server: what asks for one of those learns what there is, and everything else
 /// gets the words of upstream's router.
 fn unsupported(media_type: &str) -> Status {
-    if media_type.starts_with(APPLY) {
+    if APPLY.contains(&media_type) {
         return Status::unsupported_media_type(&PatchType::MEDIA_TYPES);
     }
     Status::failure(415, reason::UNSUPPORTED_MEDIA_TYPE, "415: Unsupported Media Type").with_details(Details::default())

@@ -130,6 +130,11 @@ impl Registry {
             if value::items_at(&new, &["spec", "finalizers"]).is_empty() && finalizers == json!([]) {
                 return Ok(new);
             }
+            // All but the spec's finalizers and the status is the client's, as in any update.
+            if let Some(metadata) = value::get(wanted, &["metadata"]) {
+                value::set(&mut new, &["metadata"], metadata.clone());
+                kind.strategy.default(&mut new);
+            }
             value::set(&mut new, &["spec", "finalizers"], finalizers);
             if value::items_at(&new, &["spec", "finalizers"]).is_empty() {
                 value::remove(&mut new, &["spec", "finalizers"]);

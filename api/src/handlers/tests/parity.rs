@@ -201,3 +201,19 @@ async fn a_binding_binds_at_its_old_place_too() {
     server.post(place, &json!({"metadata": {"name": "a"}, "target": target})).await.expect(201);
     assert_eq!(server.get(&format!("{pods}/a")).await.expect(200)["spec"]["nodeName"], "n");
 }
+
+// proves: AM-04
+#[tokio::test]
+async fn options_of_a_deletion_have_types_and_a_finalize_replaces_metadata() {
+    let server = Server::start().await;
+    server.post(MAPS, &map("a")).await.expect(201);
+    let refused = server.delete_with(&format!("{MAPS}/a"), &json!({"gracePeriodSeconds": "x"})).await.refusal();
+    let text = "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64";
+    assert_eq!(refused, (400, "BadRequest".into(), text.into()));
+    let namespaces = "/api/v1/namespaces";
+    server.post(namespaces, &json!({"metadata": {"name": "n", "labels": {"a": "b"}}})).await.expect(201);
+    let wanted = json!({"metadata": {"name": "n"}, "spec": {"finalizers": ["kubernetes", "test.io/one"]}});
+    let finalized = server.put(&format!("{namespaces}/n/finalize"), &wanted).await.expect(200);
+    assert_eq!(finalized["metadata"]["labels"], json!({"kubernetes.io/metadata.name": "n"}));
+    assert_eq!((&finalized["status"]["phase"], &finalized["spec"]), (&json!("Active"), &wanted["spec"]));
+}

@@ -26,7 +26,7 @@ static INFO: KindInfo = KindInfo {
     namespaced: true,
     verbs: ALL_VERBS,
     subresources: &[],
-    name_rule: NameRule::Subdomain,
+    name_rule: NameRule::PathSegment,
     stored: true,
 };
 

@@ -94,6 +94,10 @@ impl Strategy for Secret {
         smallvec![("type", text(object, "type").to_owned())]
     }
 
+    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
+        tls_warning(object).into_iter().collect()
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] =
             &[Column::NAME, Column::new("Type", "string"), Column::new("Data", "string"), Column::AGE];
@@ -104,6 +108,22 @@ impl Strategy for Secret {
         let kind = text(object, "type");
         vec![name(object).into(), kind.into(), size(object, "data").into(), cells::age(object, now)]
     }
+}
+
+/// A certificate or key that is no PEM at all. Upstream loads the pair and says what fails; whether the two fit is not
+/// looked at here.
+fn tls_warning(object: &Value) -> Option<String> {
+    let data = &object["data"];
+    let whole = !text(data, "tls.crt").is_empty() && !text(data, "tls.key").is_empty();
+    if text(object, "type") != "kubernetes.io/tls" || !whole {
+        return None;
+    }
+    let is_pem = |key: &str| {
+        let bytes = BASE64_STANDARD.decode(text(data, key)).unwrap_or_default();
+        memchr::memmem::find(&bytes, b"-----BEGIN ").is_some()
+    };
+    let which = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(key, _)| !is_pem(key))?.1;
+    Some(format!("tls: failed to find any PEM data in {which} input"))
 }
 
 /// Which keys a type wants.

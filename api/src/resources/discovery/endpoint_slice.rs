@@ -51,6 +51,10 @@ impl Strategy for EndpointSlice {
         &INFO
     }
 
+    fn rechecks_metadata(&self) -> bool {
+        false
+    }
+
     fn default(&self, object: &mut Value) {
         null_if_empty(object, "endpoints");
         null_if_empty(object, "ports");

@@ -119,7 +119,8 @@ fn validate_source(variable: &Value, path: &Path, errors: &mut ErrorList) {
         }
     }
     if count == 0 {
-        let text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`";
+        let text =
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
         errors.push(Error::invalid(path, "", text));
     } else if !text(variable, "value").is_empty() {
         errors.push(Error::invalid(path, "", "may not be specified when `value` is not empty"));

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::gotext;
+
 use super::{Fields, Known, SET_ELEMENT_ORDER, StrategicError, clean, lists, no_merge_key};
 
 /// Carries out every `$setElementOrder/<field>` together with the list of that field in the patch, and takes both out.
@@ -89,7 +91,7 @@ fn check(patch: &[Value], order: &[Value], key: Option<&str>) -> Result<(), Stra
             return Err(no_merge_key(item, key));
         }
         if !rest.any(|one| same(one, item, key)) {
-            let text = |list: &[Value]| list.iter().map(|item| format!("- {item}\n")).collect::<String>();
+            let text = |list: &[Value]| gotext::plain(&Value::Array(list.to_vec()));
             return Err(StrategicError::Unfit(format!(
                 "The order in patch list:\n{}\n doesn't match {SET_ELEMENT_ORDER} list:\n{}\n",
                 text(patch),

@@ -71,6 +71,10 @@ pub(super) fn validate(new: &Value, old: &Value) -> ErrorList {
     let nominated = text(status, "nominatedNodeName");
     if !nominated.is_empty() && nominated != text(stored, "nominatedNodeName") {
         check::subdomain(nominated, &path.child("nominatedNodeName"), &mut errors);
+        if !text(&old["spec"], "nodeName").is_empty() {
+            let text = "may not be set on pods that are already bound to a node";
+            errors.push(Error::forbidden(&path.child("nominatedNodeName"), text));
+        }
     }
     check::immutable(&status["qosClass"], &stored["qosClass"], &path.child("qosClass"), &mut errors);
     let policy = text(&old["spec"], "restartPolicy");

@@ -182,7 +182,7 @@ fn what_a_pod_may_not_ask_for_is_refused_with_upstreams_words() {
             "spec.containers[0].env[0].name: Invalid value: \"A=B\": a valid environment variable name must consist only \
              of printable ASCII characters other than '='; spec.containers[0].env[1].valueFrom: Invalid value: \"\": may \
              not be specified when `value` is not empty; spec.containers[0].env[2].valueFrom: Invalid value: \"\": must \
-             specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`; \
+             specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`; \
              spec.containers[0].env[3].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.x\": error converting \
              fieldPath: field label not supported: spec.x; spec.containers[0].env[4].valueFrom.fieldRef.fieldPath: \
              Unsupported value: \"metadata.labels\": supported values: \"metadata.name\", \"metadata.namespace\", \

@@ -58,3 +58,14 @@ fn a_row_and_the_fields_show_the_type() {
     assert_eq!(row(&Secret, &object, "2026-01-09T00:00:00Z"), "s | Opaque | 1 | 8d");
     assert_eq!(Secret.fields(&object).to_vec(), [("type", "Opaque".to_owned())]);
 }
+
+#[test]
+fn certificates_that_are_none_are_warned_of() {
+    let of = |certificate: &str| {
+        let data = json!({"tls.crt": BASE64_STANDARD.encode(certificate), "tls.key": "YQ=="});
+        Secret.warnings(&json!({"type": "kubernetes.io/tls", "data": data}), None)
+    };
+    assert_eq!(of("a"), ["tls: failed to find any PEM data in certificate input"]);
+    assert_eq!(of("-----BEGIN CERTIFICATE-----"), ["tls: failed to find any PEM data in key input"]);
+    assert_eq!(Secret.warnings(&json!({"type": "Opaque", "data": {"tls.crt": "YQ=="}}), None), [""; 0]);
+}

@@ -137,6 +137,7 @@ impl Write<'_> {
         let all = needs_node_ports(spec);
         let mut claimed = owned.clone();
         let mut shared: BTreeMap<i64, u16> = BTreeMap::new();
+        let mut holders: BTreeMap<u16, i64> = BTreeMap::new();
         for port in list(spec, "ports") {
             if let Some(number) = node_port(port) {
                 shared.entry(int(port, "port").unwrap_or(0)).or_insert(number);
@@ -156,6 +157,11 @@ impl Write<'_> {
                 }
                 _ => continue,
             };
+            let holder = *holders.entry(number).or_insert(service_port);
+            if holder != service_port && !owned.contains(&number) && text(spec, "type") != "ClusterIP" {
+                let path = Path::of(&["spec", "ports"]).index(index).child("nodePort");
+                return Err(self.invalid(Error::invalid(&path, number, PortError::Taken.to_string()).into()));
+            }
             if !claimed.contains(&number) && text(spec, "type") != "ClusterIP" {
                 self.claim_port(number, &Path::of(&["spec", "ports"]).index(index).child("nodePort")).await?;
                 claimed.insert(number);

@@ -213,3 +213,16 @@ async fn a_dry_run_shows_an_address_and_keeps_none() {
     }
     assert_eq!(services.create("c", web("ClusterIP")).await["clusterIP"], "10.96.0.2");
 }
+
+#[tokio::test]
+async fn two_ports_of_a_service_do_not_share_a_node_port() {
+    let services = Services::start("10.96.0.0/28").await;
+    let ports = json!([{"name": "a", "port": 80, "nodePort": 30000}, {"name": "b", "port": 81, "nodePort": 30000}]);
+    let refused = services.refused("a", json!({"type": "NodePort", "ports": ports})).await;
+    let text =
+        "Service \"a\" is invalid: spec.ports[1].nodePort: Invalid value: 30000: provided port is already allocated";
+    assert_eq!(refused, (422, text.to_owned()));
+    let protocols = json!([{"name": "a", "port": 80, "nodePort": 30000},
+        {"name": "b", "port": 80, "protocol": "UDP", "nodePort": 30000}]);
+    services.create("b", json!({"type": "NodePort", "ports": protocols})).await;
+}
