@@ -16,6 +16,7 @@ pub(crate) mod scheduling;
 pub(crate) mod security;
 pub(crate) mod spec;
 pub(crate) mod template;
+pub(crate) mod volume_files;
 pub(crate) mod volumes;
 
 pub(crate) use defaults::default_pod_spec;

@@ -1,7 +1,7 @@
 //! Validation of projected volumes.
 
 use crate::resources::check;
-use crate::resources::pod_spec::volumes::{validate_downward_file, validate_key_file, validate_mode};
+use crate::resources::pod_spec::volume_files::{validate_downward_file, validate_key_file, validate_mode};
 use crate::resources::value::{has, int, list, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! Validation of a pod's volumes.
 
 use crate::resources::check;
-use crate::resources::pod_spec::env::{VOLUME_FIELD_PATHS, validate_field_ref, validate_resource_field_ref};
 use crate::resources::pod_spec::projected::validate_projected;
+use crate::resources::pod_spec::volume_files::{required, validate_downward_file, validate_key_files, validate_mode};
 use crate::resources::value::{has, int, list, name, pairs, quantity, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
@@ -11,9 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Volumes that passed validation, by name: what mounts may refer to.
 pub(crate) type Volumes<'a> = BTreeMap<&'a str, &'a Value>;
-
-/// Text for a file mode out of range.
-pub(crate) const FILE_MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 
 const ONE_SOURCE: &str = "may not specify more than 1 volume type";
 
@@ -185,15 +182,6 @@ fn validate_source(volume: &Value, pod_name: &str, path: &Path, errors: &mut Err
     }
 }
 
-/// Reports each of `keys` whose string is empty.
-fn required(source: &Value, keys: &[&'static str], path: &Path, errors: &mut ErrorList) {
-    for key in keys {
-        if text(source, key).is_empty() {
-            errors.push(Error::required(&path.child(*key), ""));
-        }
-    }
-}
-
 fn required_lists(source: &Value, lists: &[&'static str], texts: &[&'static str], path: &Path, errors: &mut ErrorList) {
     for key in lists {
         if list(source, key).is_empty() {
@@ -267,47 +255,5 @@ fn validate_partition(source: &Value, path: &Path, errors: &mut ErrorList) {
     if !(0..=255).contains(&partition) {
         let text = "must be between 1 and 255, inclusive";
         errors.push(Error::invalid(&path.child("partition"), partition, text));
-    }
-}
-
-/// `defaultMode` and `items` of a secret or config map volume.
-fn validate_key_files(source: &Value, path: &Path, errors: &mut ErrorList) {
-    validate_mode(source, "defaultMode", path, errors);
-    for (index, item) in list(source, "items").iter().enumerate() {
-        validate_key_file(item, &path.child("items").index(index), errors);
-    }
-}
-
-/// One key of a secret or config map and the file it becomes.
-pub(crate) fn validate_key_file(item: &Value, path: &Path, errors: &mut ErrorList) {
-    required(item, &["key", "path"], path, errors);
-    check::local_path(text(item, "path"), &path.child("path"), errors);
-    validate_mode(item, "mode", path, errors);
-}
-
-/// One file of a downward API volume; upstream reports it at the path of the volume source.
-pub(crate) fn validate_downward_file(file: &Value, path: &Path, errors: &mut ErrorList) {
-    required(file, &["path"], path, errors);
-    check::local_path(text(file, "path"), &path.child("path"), errors);
-    if has(file, "fieldRef") {
-        validate_field_ref(&file["fieldRef"], VOLUME_FIELD_PATHS, &path.child("fieldRef"), errors);
-        if has(file, "resourceFieldRef") {
-            let text = "fieldRef and resourceFieldRef can not be specified simultaneously";
-            errors.push(Error::invalid(path, "resource", text));
-        }
-    } else if has(file, "resourceFieldRef") {
-        validate_resource_field_ref(&file["resourceFieldRef"], true, &path.child("resourceFieldRef"), errors);
-    } else {
-        errors.push(Error::required(path, "one of fieldRef and resourceFieldRef is required"));
-    }
-    validate_mode(file, "mode", path, errors);
-}
-
-/// A file mode between 0 and 0777, where there is one.
-pub(crate) fn validate_mode(object: &Value, key: &'static str, path: &Path, errors: &mut ErrorList) {
-    if let Some(mode) = int(object, key)
-        && !(0..=0o777).contains(&mode)
-    {
-        errors.push(Error::invalid(&path.child(key), mode, FILE_MODE));
     }
 }
