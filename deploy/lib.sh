@@ -110,3 +110,12 @@ wait_for() {
         sleep 0.2
     done
 }
+
+# running_server DATA_DIR: prints the pid of the server that deploy/up started there, if it runs. The pid alone says
+# little: another process may have it by now.
+running_server() {
+    local pid
+    pid=$(cat "$1/up.pid" 2>/dev/null) || return 1
+    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "--data-dir $1 " || return 1
+    echo "$pid"
+}

@@ -59,9 +59,13 @@ pub async fn start(
 ) -> Result<Agent, StartError> {
     let version = runtime.version().await?;
     let mut options = options;
-    if let Some(server) = options.real.as_ref().and_then(|real| real.server.as_ref()) {
-        let backend =
-            Backend { client: client.clone(), runtime: Arc::clone(&runtime), node_name: options.node_name.clone() };
+    if let Some(server) = &options.server {
+        let backend = Backend {
+            client: client.clone(),
+            runtime: Arc::clone(&runtime),
+            runtime_name: version.name.clone(),
+            node_name: options.node_name.clone(),
+        };
         options.server_port = server::start(server, backend, supervisor).await?.port();
     }
     let machine = Machine::read(format!("{}://{}", version.name, version.version));

@@ -2,6 +2,7 @@
 
 use crate::agent::{self, StartError};
 use crate::options::{HollowOptions, Options};
+use crate::server::ServerOptions;
 use daemon::{OnError, Supervisor, TaskKind};
 use kube::Client;
 use node_cri::fake::{self, FakeRuntime};
@@ -15,17 +16,18 @@ const CLOCK: TaskKind = TaskKind { name: "hollow clock", on_error: OnError::Log 
 const TICK: Duration = Duration::from_secs(1);
 /// Heartbeats of many nodes are spread over this time.
 const SPREAD: Duration = Duration::from_secs(10);
-/// Simulated nodes have loopback addresses of their own: nothing listens there, and nothing that dials one leaves the machine.
+/// Simulated nodes have loopback addresses of their own: nothing that dials one leaves the machine.
 const FIRST_NODE_IP: Ipv4Addr = Ipv4Addr::new(127, 64, 0, 1);
 /// Addresses that one node hands out to its pods.
 const IPS_PER_NODE: u32 = 254;
 
-/// Starts `count` simulated nodes. Each has the client that `client_for` gives for its name.
+/// Starts `count` simulated nodes. Each has the client and the server that are given for its name and address.
 ///
 /// # Errors
-/// Never at present: the fake runtime always answers.
+/// A server cannot be started; the fake runtime always answers.
 pub async fn start_hollow(
     client_for: impl Fn(&str) -> Client,
+    server_for: impl Fn(&str, IpAddr) -> Option<ServerOptions>,
     count: usize,
     hollow: &HollowOptions,
     supervisor: &Supervisor,
@@ -41,8 +43,10 @@ pub async fn start_hollow(
             ips: IPS_PER_NODE,
             seed: u64::from(index),
         });
+        let node_ip = IpAddr::V4(Ipv4Addr::from(u32::from(FIRST_NODE_IP).wrapping_add(index)));
         let options = Options {
-            node_ip: IpAddr::V4(Ipv4Addr::from(u32::from(FIRST_NODE_IP).wrapping_add(index))),
+            server: server_for(&name, node_ip),
+            node_ip,
             node_name: name,
             server_port: 0,
             labels: [("type".to_owned(), "hollow".to_owned())].into(),

@@ -1,11 +1,25 @@
 //! What a pod asks to be done after a container's start and before its stop.
 
+use crate::pods::status::full_name;
 use crate::probes::ask::{self, Answer, Target};
-use k8s_openapi::api::core::v1::{Container, LifecycleHandler};
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod};
 use std::time::Duration;
 
 /// A hook after the start has no time limit of its own; a runtime that never answers must not hold the pod for ever.
 pub const POST_START_MAX: Duration = Duration::from_secs(600);
+
+/// The words of a hook that failed, as upstream's.
+pub fn failure(pod: &Pod, container: &Container, hook: &LifecycleHandler, error: &str) -> String {
+    let what = match (&hook.exec, &hook.http_get, &hook.sleep) {
+        (Some(exec), _, _) => {
+            format!("Exec lifecycle hook ([{}])", exec.command.as_deref().unwrap_or_default().join(" "))
+        }
+        (None, Some(get), _) => format!("HTTP lifecycle hook ({})", get.path.as_deref().unwrap_or_default()),
+        (None, None, Some(sleep)) => format!("Sleep lifecycle hook ({})", sleep.seconds),
+        (None, None, None) => return format!("Cannot run handler: {error}"),
+    };
+    format!("{what} for Container {:?} in Pod {:?} failed - error: {error}", container.name, full_name(pod))
+}
 
 /// Runs a hook, at most for `limit`.
 ///

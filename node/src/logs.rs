@@ -2,6 +2,8 @@
 //!
 //! [`Filter`] decides what of a line is shown (pure); [`stream`] reads a file, and waits for more when asked to.
 
+mod told;
+
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use jiff::Timestamp;
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, BufReader};
+
+pub use told::told;
 
 /// How often a followed file is looked at again.
 const POLL: Duration = Duration::from_millis(200);

@@ -5,10 +5,12 @@
 pub mod environment;
 pub mod fields;
 pub mod network;
+pub mod registry;
 pub mod security;
 pub mod services;
 pub mod sources;
 pub mod storage;
+pub mod usage;
 
 use crate::options::{Options, Real};
 use crate::pods::config;
@@ -58,14 +60,21 @@ impl Materials {
         Self { client, options, settings }
     }
 
-    /// Adds the resolver to a sandbox.
-    pub async fn sandbox(&self, pod: &Pod, mut sandbox: SandboxConfig) -> SandboxConfig {
+    /// Adds the resolver, the full host name where it is asked for, and kernel settings to a sandbox.
+    ///
+    /// # Errors
+    /// The host name is longer than the kernel takes.
+    pub async fn sandbox(&self, pod: &Pod, mut sandbox: SandboxConfig) -> Result<SandboxConfig, String> {
+        sandbox.hostname = network::hostname(pod, sandbox.hostname, &self.settings.cluster_domain)?;
+        let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
+        let sysctls = context.into_iter().flat_map(|context| context.sysctls.iter().flatten());
+        sandbox.sysctls = sysctls.map(|one| (one.name.replace('/', "."), one.value.clone())).collect();
         let host = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
         sandbox.dns = network::dns(pod, &self.settings, &host);
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-        let is_privileged = |container: &Container| security::security(pod, container).privileged;
+        let is_privileged = |container: &Container| security::security(pod, container, &self.settings.root).privileged;
         sandbox.privileged = containers.into_iter().any(is_privileged);
-        sandbox
+        Ok(sandbox)
     }
 
     /// Everything about a container.
@@ -100,7 +109,7 @@ impl Materials {
         for text in config.command.iter_mut().chain(&mut config.args) {
             *text = environment::expand(text, lookup);
         }
-        config.security = security::security(pod, container);
+        config.security = security::security(pod, container, &self.settings.root);
         config.resources = security::resources(pod, container, self.options.capacity.memory_bytes);
         let mut mounts =
             storage::mounts(&self.settings.root, pod, container, lookup).await.map_err(ConfigError::Config)?;

@@ -19,6 +19,8 @@ pub struct Options {
     pub labels: BTreeMap<String, String>,
     /// What pods may use.
     pub capacity: Capacity,
+    /// The agent's server; `None` for an agent whose logs nobody reads.
+    pub server: Option<ServerOptions>,
     /// What real containers need; `None` for simulated nodes, whose containers have no files, environment or probes.
     pub real: Option<Real>,
 }
@@ -34,8 +36,6 @@ pub struct Real {
     pub cluster_dns: Vec<IpAddr>,
     /// Whether secrets and tokens are kept in memory file systems. False only where the process may not mount.
     pub secrets_in_memory: bool,
-    /// The agent's server; `None` for an agent whose logs nobody reads.
-    pub server: Option<ServerOptions>,
 }
 
 /// What a node offers.

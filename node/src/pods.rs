@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod config;
+mod image_name;
 pub mod observed;
 pub mod plan;
 pub mod status;

@@ -24,6 +24,22 @@ pub fn units(text: &str) -> Option<i128> {
     Some(div_ceil(milli(text)?, 1000))
 }
 
+/// Whole units as text with the largest suffix that fits, of the kind (powers of 1024 or of 1000) that `like` has.
+pub fn format(units: i128, like: &str) -> String {
+    let (base, suffixes): (i128, [&str; 6]) = match like.ends_with('i') {
+        true => (1024, ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]),
+        false => (1000, ["k", "M", "G", "T", "P", "E"]),
+    };
+    let (mut number, mut suffix) = (units, "");
+    for next in suffixes {
+        if number == 0 || number % base != 0 {
+            break;
+        }
+        (number, suffix) = (number / base, next);
+    }
+    format!("{number}{suffix}")
+}
+
 /// Division that rounds up.
 pub fn div_ceil(value: i128, by: i128) -> i128 {
     value.div_euclid(by) + i128::from(value.rem_euclid(by) != 0)
@@ -76,5 +92,10 @@ mod tests {
             assert_eq!(milli(text), want, "{text}");
         }
         assert_eq!(units("1500m"), Some(2));
+        for (units, like, want) in
+            [(3 << 20, "1Mi", "3Mi"), (1536, "1Ki", "1536"), (2_000_000, "1G", "2M"), (0, "1Mi", "0")]
+        {
+            assert_eq!(format(units, like), want);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A node whose containers really run: on a runtime that is there already, or on a containerd of our own.
 
+mod stop;
+
 use crate::agent::{self, StartError};
 use crate::options::{Capacity, Options};
 use daemon::{OnError, Supervisor, TaskKind};
@@ -9,6 +11,8 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use stop::stop_containers;
 
 const CONTAINERD: TaskKind = TaskKind { name: "containerd", on_error: OnError::ShutDown };
 const WATCH: TaskKind = TaskKind { name: "runtime watch", on_error: OnError::ShutDown };

@@ -23,9 +23,9 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 const SERVER: TaskKind = TaskKind { name: "node server", on_error: OnError::ShutDown };
@@ -64,6 +64,8 @@ pub struct Backend {
     pub client: Client,
     /// Where the containers run.
     pub runtime: Arc<dyn Runtime>,
+    /// Scheme of the containers' ids.
+    pub runtime_name: String,
     /// This node.
     pub node_name: String,
 }
@@ -94,7 +96,7 @@ pub async fn start(
     Ok(address)
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, token: CancellationToken) {
+async fn accept(listener: TcpListener, acceptor: Acceptor, router: Router, token: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -112,9 +114,9 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, to
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
+async fn serve(stream: TcpStream, acceptor: Acceptor, router: Router) {
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-    let is_allowed = tls::is_administrator(stream.get_ref().1);
+    let is_allowed = acceptor.is_administrator(stream.get_ref().1);
     let router = match is_allowed {
         Ok(true) => router,
         Ok(false) => Router::new().fallback(async || (StatusCode::FORBIDDEN, "Forbidden")),

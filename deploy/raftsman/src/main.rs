@@ -8,6 +8,7 @@ mod pki;
 mod completion;
 mod server;
 mod status;
+mod stop_containers;
 mod store;
 mod version;
 
@@ -35,6 +36,8 @@ enum Command {
     Pki(pki::Arguments),
     /// Say how a server is doing
     Status(status::Arguments),
+    /// Stop the containers that a server on this machine has left running
+    StopContainers(stop_containers::Arguments),
     /// Print a kubeconfig for the cluster's administrator
     Kubeconfig(kubeconfig::Arguments),
     /// Print the version
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Store(arguments) => store::run(*arguments),
         Command::Pki(arguments) => pki::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::StopContainers(arguments) => stop_containers::run(&arguments),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),

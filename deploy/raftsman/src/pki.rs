@@ -142,6 +142,19 @@ impl Pki {
         })
     }
 
+    /// A new serving certificate of a simulated node, kept nowhere: the node is gone with this process.
+    ///
+    /// # Errors
+    /// The CA's key is missing.
+    pub(crate) fn node_serving(&self, name: &str, address: IpAddr) -> Result<Pair> {
+        let leaf = Leaf {
+            organisation: Some("system:nodes".to_owned()),
+            names: vec![name.to_owned(), address.to_string()],
+            ..Leaf::server(&format!("system:node:{name}"), Use::Server)
+        };
+        issue::leaf(&self.pair("ca")?, &leaf)
+    }
+
     /// The cluster CA's certificate, PEM.
     ///
     /// # Errors

@@ -239,8 +239,22 @@ impl Runtime for Client {
         Ok(ExecOutput { stdout, stderr, exit_code })
     }
 
-    async fn pull_image(&self, image: &str) -> Result<String> {
-        let request = proto::PullImageRequest { image: Some(proto::ImageSpec { image: image.to_owned() }) };
+    async fn writable_layer_bytes(&self, id: &str) -> Result<u64> {
+        let request = proto::ContainerStatsRequest { container_id: id.to_owned() };
+        let answer = self.runtime().container_stats(call(request, CALL_TIMEOUT)).await.map_err(error)?.into_inner();
+        let used = answer.stats.and_then(|stats| stats.writable_layer?.used_bytes);
+        Ok(used.unwrap_or_default().value)
+    }
+
+    async fn log(&self, id: &str) -> Result<String> {
+        Err(Error::new(ErrorKind::Other, format!("the log of container {id:?} is a file")))
+    }
+
+    async fn pull_image(&self, image: &str, credentials: Option<&Credentials>) -> Result<String> {
+        let request = proto::PullImageRequest {
+            image: Some(proto::ImageSpec { image: image.to_owned() }),
+            auth: credentials.map(convert::credentials),
+        };
         let answer = self.images.clone().pull_image(call(request, PULL_TIMEOUT)).await.map_err(error)?;
         Ok(answer.into_inner().image_ref)
     }
@@ -250,6 +264,12 @@ impl Runtime for Client {
         let request = proto::ImageStatusRequest { image, verbose: false };
         let answer = self.images.clone().image_status(call(request, CALL_TIMEOUT)).await.map_err(error)?;
         Ok(answer.into_inner().image.map(convert::image))
+    }
+
+    async fn list_images(&self) -> Result<Vec<Image>> {
+        let request = call(proto::ListImagesRequest {}, CALL_TIMEOUT);
+        let answer = self.images.clone().list_images(request).await.map_err(error)?;
+        Ok(answer.into_inner().images.into_iter().map(convert::image).collect())
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -9,6 +9,8 @@
 //! exit:0:5     ends with code 0 after 5 seconds
 //! missing...   cannot be pulled
 //! ```
+//!
+//! A container logs a line when it starts, one when it is told to stop or ends, and nothing else.
 
 mod state;
 
@@ -247,7 +249,18 @@ impl Runtime for FakeRuntime {
         })
     }
 
-    async fn pull_image(&self, image: &str) -> Result<String> {
+    async fn writable_layer_bytes(&self, _id: &str) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn log(&self, id: &str) -> Result<String> {
+        let mut state = self.state.lock();
+        let container = state.containers.get_mut(id).ok_or_else(|| not_found("container", id))?;
+        container.settle(Timestamp::now());
+        Ok(container.log())
+    }
+
+    async fn pull_image(&self, image: &str, _credentials: Option<&Credentials>) -> Result<String> {
         if image.starts_with("missing") {
             return Err(Error::new(ErrorKind::NotFound, format!("failed to pull image {image:?}: not found")));
         }
@@ -260,6 +273,12 @@ impl Runtime for FakeRuntime {
             return Ok(None);
         }
         Ok(Some(Image { id: image_ref(image), tags: vec![image.to_owned()], ..Image::default() }))
+    }
+
+    async fn list_images(&self) -> Result<Vec<Image>> {
+        let state = self.state.lock();
+        let image = |name: &String| Image { id: image_ref(name), tags: vec![name.clone()], ..Image::default() };
+        Ok(state.images.iter().map(image).collect())
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -37,6 +37,12 @@ impl Error {
         Self { kind, message: message.into() }
     }
 
+    /// The runtime's own words, without what gRPC puts before them.
+    pub fn description(&self) -> &str {
+        let after = self.message.strip_prefix("rpc error: code = ").and_then(|rest| rest.split_once(" desc = "));
+        after.map_or(self.message.as_str(), |(_, words)| words)
+    }
+
     /// Whether the thing asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind == ErrorKind::NotFound
@@ -75,10 +81,28 @@ pub trait Runtime: Send + Sync + 'static {
     async fn list_containers(&self, pod_uid: Option<&str>) -> Result<Vec<ContainerStatus>>;
     /// Runs a command in a container.
     async fn exec_sync(&self, id: &str, command: &[String], timeout: Duration) -> Result<ExecOutput>;
+    /// Bytes that a container's own layer of files takes.
+    async fn writable_layer_bytes(&self, id: &str) -> Result<u64>;
+    /// The log of a container, of a runtime that writes no files: lines of the runtime interface's format.
+    async fn log(&self, id: &str) -> Result<String>;
     /// Fetches an image; returns its reference.
-    async fn pull_image(&self, image: &str) -> Result<String>;
+    async fn pull_image(&self, image: &str, credentials: Option<&Credentials>) -> Result<String>;
+    /// The images that are here.
+    async fn list_images(&self) -> Result<Vec<Image>>;
     /// The image, if it is here.
     async fn image_status(&self, image: &str) -> Result<Option<Image>>;
     /// Tells which pods changed. A receiver that lags must look at everything again.
     fn changes(&self) -> broadcast::Receiver<Change>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtimes_words_are_told_without_those_of_the_wire() {
+        let error = |text: &str| Error::new(ErrorKind::Other, text);
+        assert_eq!(error("rpc error: code = Unknown desc = no: file").description(), "no: file");
+        assert_eq!(error("no file").description(), "no file");
+    }
 }

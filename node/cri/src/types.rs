@@ -226,12 +226,26 @@ pub struct Security {
     pub readonly_rootfs: bool,
     /// No process gets more privileges than its parent.
     pub no_new_privs: bool,
-    /// System calls are filtered by the runtime's profile.
-    pub seccomp_runtime_default: bool,
+    /// Which system calls are let through.
+    pub seccomp: Profile,
+    /// `None` leaves the choice to the runtime.
+    pub app_armor: Option<Profile>,
     /// Paths hidden from the container; the runtime's default unless unmasked.
     pub unmasked_proc: bool,
     /// Namespaces shared with the host, as in the sandbox.
     pub host: HostNamespaces,
+}
+
+/// What confines the processes of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Nothing.
+    #[default]
+    Unconfined,
+    /// The runtime's own profile.
+    RuntimeDefault,
+    /// A profile of this machine: for seccomp the path of its file, for AppArmor the name that it is loaded under.
+    Localhost(String),
 }
 
 /// State of a container.
@@ -276,12 +290,44 @@ pub struct ContainerStatus {
     pub image: String,
     /// Reference by digest.
     pub image_ref: String,
-    /// File of the log on the host.
+    /// File of the log on the host; empty where the runtime itself tells the log ([`crate::Runtime::log`]).
     pub log_path: String,
+    /// Whom its first process runs as, where the runtime says so.
+    pub user: Option<User>,
     /// Labels.
     pub labels: Map,
     /// Annotations.
     pub annotations: Map,
+}
+
+/// Whom a process runs as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// Numeric user.
+    pub uid: i64,
+    /// Numeric group.
+    pub gid: i64,
+    /// Further groups.
+    pub groups: Vec<i64>,
+}
+
+/// Whom a registry takes us for.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Name.
+    pub username: String,
+    /// Secret.
+    pub password: String,
+    /// Stands in for both.
+    pub identity_token: String,
+    /// The registry that they are for.
+    pub server: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({}@{})", self.username, self.server)
+    }
 }
 
 /// What a command printed.

@@ -4,6 +4,9 @@ use crate::options::Real;
 use k8s_openapi::api::core::v1::Pod;
 use node_cri::Dns;
 
+/// Longest host name that the kernel takes.
+const HOSTNAME_BYTES_MAX: usize = 64;
+
 /// The pod's resolver; `host` is the text of the host's `resolv.conf`.
 pub fn dns(pod: &Pod, settings: &Real, host: &str) -> Dns {
     let Some(spec) = &pod.spec else { return Dns::default() };
@@ -37,6 +40,25 @@ pub fn dns(pod: &Pod, settings: &Real, host: &str) -> Dns {
     add(&mut unique, std::mem::take(&mut dns.searches).into_iter());
     dns.searches = unique;
     dns
+}
+
+/// The host name of a pod, which it may want to be its full name.
+///
+/// # Errors
+/// The kernel takes no name that long; upstream's words.
+pub fn hostname(pod: &Pod, short: String, domain: &str) -> Result<String, String> {
+    let Some(spec) = pod.spec.as_ref().filter(|spec| spec.set_hostname_as_fqdn == Some(true)) else { return Ok(short) };
+    let Some(subdomain) = spec.subdomain.as_deref().filter(|subdomain| !subdomain.is_empty()) else { return Ok(short) };
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let name = format!("{short}.{subdomain}.{namespace}.svc.{domain}");
+    if name.len() > HOSTNAME_BYTES_MAX {
+        return Err(format!(
+            "failed to construct FQDN from Pod hostname and cluster domain, FQDN {name} is too long \
+             ({HOSTNAME_BYTES_MAX} characters is the max, {} characters requested)",
+            name.len()
+        ));
+    }
+    Ok(name)
 }
 
 /// The hosts file of a pod; `host` is the host's, for pods on its network.
@@ -105,7 +127,6 @@ mod tests {
             cluster_domain: "cluster.local".into(),
             cluster_dns: vec!["10.0.0.10".parse().unwrap()],
             secrets_in_memory: false,
-            server: None,
         }
     }
 
@@ -134,6 +155,17 @@ mod tests {
             let text = [dns.servers.join(" "), dns.searches.join(" "), dns.options.join(" ")].join(" | ");
             assert_eq!(text, want, "{spec}");
         }
+    }
+
+    #[test]
+    fn a_host_name_is_the_full_name_when_the_pod_asks_for_it_and_it_fits() {
+        let name = |spec: Value, short: &str| hostname(&pod(spec), short.to_owned(), "cluster.local");
+        assert_eq!(name(json!({"subdomain": "s"}), "p"), Ok("p".to_owned()));
+        assert_eq!(name(json!({"setHostnameAsFQDN": true}), "p"), Ok("p".to_owned()));
+        let full = json!({"subdomain": "s", "setHostnameAsFQDN": true});
+        assert_eq!(name(full.clone(), "p"), Ok("p.s.ns.svc.cluster.local".to_owned()));
+        let error = name(full, &"p".repeat(60)).unwrap_err();
+        assert!(error.ends_with(" is too long (64 characters is the max, 83 characters requested)"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::quantity;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use node_cri::{HostNamespaces, Image, Resources, Security};
+use node_cri::{HostNamespaces, Image, Profile, Resources, Security};
+use std::path::Path;
 
 /// Length of a scheduling period of the kernel, microseconds.
 const CPU_PERIOD_MICROSECONDS: i128 = 100_000;
@@ -10,16 +11,24 @@ const CPU_PERIOD_MICROSECONDS: i128 = 100_000;
 const CPU_QUOTA_MICROSECONDS_MIN: i128 = 1000;
 const CPU_SHARES_MIN: i128 = 2;
 const CPU_SHARES_MAX: i128 = 262_144;
+/// Where profiles of system calls lie below the agent's folder (upstream: `seccomp` below the kubelet's).
+const SECCOMP_FOLDER: &str = "seccomp";
 const GUARANTEED_OOM_SCORE: i64 = -997;
 const BEST_EFFORT_OOM_SCORE: i64 = 1000;
 
-/// Privileges; a container's own settings win over the pod's.
-pub fn security(pod: &Pod, container: &Container) -> Security {
+/// Privileges; a container's own settings win over the pod's. Profiles that the pod names lie below `root`.
+pub fn security(pod: &Pod, container: &Container, root: &Path) -> Security {
     let spec = pod.spec.clone().unwrap_or_default();
     let of_pod = spec.security_context.unwrap_or_default();
     let own = container.security_context.clone().unwrap_or_default();
     let capabilities = own.capabilities.unwrap_or_default();
     let seccomp = own.seccomp_profile.or(of_pod.seccomp_profile);
+    let seccomp = seccomp.map(|named| {
+        let file = root.join(SECCOMP_FOLDER).join(named.localhost_profile.unwrap_or_default());
+        profile(&named.type_, file.display().to_string())
+    });
+    let app_armor = own.app_armor_profile.or(of_pod.app_armor_profile);
+    let app_armor = app_armor.map(|named| profile(&named.type_, named.localhost_profile.unwrap_or_default()));
     let mut groups = of_pod.supplemental_groups.unwrap_or_default();
     groups.extend(of_pod.fs_group.filter(|group| !groups.contains(group)));
     Security {
@@ -32,7 +41,8 @@ pub fn security(pod: &Pod, container: &Container) -> Security {
         supplemental_groups: groups,
         readonly_rootfs: own.read_only_root_filesystem.unwrap_or(false),
         no_new_privs: own.allow_privilege_escalation == Some(false),
-        seccomp_runtime_default: seccomp.is_some_and(|profile| profile.type_ == "RuntimeDefault"),
+        seccomp: seccomp.unwrap_or_default(),
+        app_armor,
         unmasked_proc: own.proc_mount.as_deref() == Some("Unmasked"),
         host: HostNamespaces {
             network: spec.host_network == Some(true),
@@ -40,6 +50,14 @@ pub fn security(pod: &Pod, container: &Container) -> Security {
             ipc: spec.host_ipc == Some(true),
             shared_pid: spec.share_process_namespace == Some(true),
         },
+    }
+}
+
+fn profile(kind: &str, place: String) -> Profile {
+    match kind {
+        "RuntimeDefault" => Profile::RuntimeDefault,
+        "Localhost" => Profile::Localhost(place),
+        _ => Profile::Unconfined,
     }
 }
 
@@ -156,10 +174,17 @@ mod tests {
         );
         let own = json!({"securityContext": {"runAsUser": 9, "readOnlyRootFilesystem": true,
             "allowPrivilegeEscalation": false, "capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}});
-        let got = security(&pod, &container(own));
+        let got = security(&pod, &container(own), Path::new("/r"));
         assert_eq!((got.run_as_user, got.run_as_group), (Some(9), Some(2)));
         assert_eq!(got.supplemental_groups, [4, 3]);
-        assert!(got.readonly_rootfs && got.no_new_privs && got.seccomp_runtime_default && !got.privileged);
+        assert!(got.readonly_rootfs && got.no_new_privs && !got.privileged);
+        assert_eq!((&got.seccomp, &got.app_armor), (&Profile::RuntimeDefault, &None));
+        let local = json!({"securityContext": {
+            "seccompProfile": {"type": "Localhost", "localhostProfile": "a/b.json"},
+            "appArmorProfile": {"type": "Localhost", "localhostProfile": "mine"}}});
+        let local = security(&pod, &container(local), Path::new("/r"));
+        assert_eq!(local.seccomp, Profile::Localhost("/r/seccomp/a/b.json".to_owned()));
+        assert_eq!(local.app_armor, Some(Profile::Localhost("mine".to_owned())));
         assert_eq!((got.add_capabilities, got.drop_capabilities), (vec!["NET_ADMIN".into()], vec!["ALL".into()]));
     }
 

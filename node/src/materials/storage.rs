@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 /// How old the files of ConfigMaps, secrets and tokens may be (upstream's default is one minute, too).
 pub const REFRESH: Duration = Duration::from_secs(60);
+const EMPTY_DIR: &str = "empty-dir";
 /// Anybody may write into an emptyDir.
 const EMPTY_DIR_MODE: u32 = 0o777;
 const MEMORY_FOLDER_MODE: u32 = 0o777;
@@ -214,9 +215,14 @@ fn place(root: &Path, uid: &str, volume: &Volume) -> (PathBuf, bool) {
         Some(source) => (PathBuf::from(&source.path), false),
         None => {
             let kind = kind(volume);
-            (volume_folder(root, uid, kind, &volume.name), kind != "empty-dir")
+            (volume_folder(root, uid, kind, &volume.name), kind != EMPTY_DIR)
         }
     }
+}
+
+/// Where an emptyDir is.
+pub(super) fn empty_dir_folder(root: &Path, uid: &str, name: &str) -> PathBuf {
+    volume_folder(root, uid, EMPTY_DIR, name)
 }
 
 fn kind(volume: &Volume) -> &'static str {
@@ -229,7 +235,7 @@ fn kind(volume: &Volume) -> &'static str {
     } else if volume.downward_api.is_some() {
         "downward-api"
     } else {
-        "empty-dir"
+        EMPTY_DIR
     }
 }
 
@@ -268,6 +274,7 @@ fn empty_dir(folder: &Path, source: Option<&EmptyDirVolumeSource>, group: Option
             let limit = limit.filter(|bytes| *bytes > 0).and_then(|bytes| u64::try_from(bytes).ok());
             mounts::memory(folder, mode, limit)?;
         }
+        // Refused before.
         other => return Err(io::Error::other(format!("unknown medium {other:?}"))),
     }
     if group.is_some() {

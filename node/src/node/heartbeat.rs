@@ -1,6 +1,7 @@
 //! Registers the node, renews its lease, reports its status.
 
 use super::object::{self, Machine};
+use super::pressure::Pressure;
 use crate::options::Options;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -73,7 +74,7 @@ impl Heartbeat {
 
     async fn register(&mut self) -> Result<(), kube::Error> {
         let name = self.options.node_name.as_str();
-        let status = object::status(&self.options, &self.machine, self.readiness().await, None, Timestamp::now());
+        let status = object::status(&self.options, &self.machine, &self.health().await, None, Timestamp::now());
         let labels = object::labels(&self.options);
         let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels }, "status": status });
         let node = serde_json::from_value(node).map_err(kube::Error::SerdeError)?;
@@ -95,7 +96,7 @@ impl Heartbeat {
             Some((node, at)) => (Some(node), Some(*at)),
             None => (None, None),
         };
-        let status = object::status(&self.options, &self.machine, self.readiness().await, current, Timestamp::now());
+        let status = object::status(&self.options, &self.machine, &self.health().await, current, Timestamp::now());
         let is_due = at.is_none_or(|at| at.elapsed() >= REPORT_PERIOD);
         if !is_due && !object::differs(current, &status) {
             return Ok(());
@@ -139,6 +140,14 @@ impl Heartbeat {
             }),
         };
         self.leases.create(&PostParams::default(), &lease).await.map(drop)
+    }
+
+    /// Simulated nodes have no images of their own and share the machine with whoever runs it.
+    async fn health(&self) -> object::Health {
+        let complaint = self.readiness().await.err();
+        let Some(real) = &self.options.real else { return object::Health { complaint, ..object::Health::default() } };
+        let images = self.runtime.list_images().await.unwrap_or_default();
+        object::Health { complaint, pressure: Pressure::read(&real.root), images }
     }
 
     async fn readiness(&self) -> Result<(), String> {

@@ -1,12 +1,19 @@
 //! What the agent says about its node. Pure.
 
+use super::pressure::Pressure;
 use crate::options::Options;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
+use node_cri::Image;
 use serde_json::{Value, json};
 
 /// The version whose agent this stands in for; clients read it.
 pub const KUBELET_VERSION: &str = "v1.37.0";
+
+/// Images that a node's status names (upstream: `nodeStatusMaxImages`).
+const IMAGES_MAX: usize = 50;
+/// Names of one image that it tells (upstream's limit).
+const IMAGE_NAMES_MAX: usize = 5;
 
 /// Facts about the machine and its runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub struct Machine {
     pub os_image: String,
     /// `/etc/machine-id`.
     pub machine_id: String,
+    /// The firmware's; empty where it has none.
+    pub system_uuid: String,
     /// Changes at each boot.
     pub boot_id: String,
 }
@@ -34,6 +43,7 @@ impl Machine {
             kernel_version: text("/proc/sys/kernel/osrelease"),
             os_image: pretty.unwrap_or("Linux").trim_matches('"').to_owned(),
             machine_id: text("/etc/machine-id"),
+            system_uuid: text("/sys/class/dmi/id/product_uuid"),
             boot_id: text("/proc/sys/kernel/random/boot_id"),
         }
     }
@@ -54,15 +64,19 @@ pub fn labels(options: &Options) -> Value {
     labels
 }
 
-/// The status; `ready` is the reason why the runtime is not ready, if it is not. Times of conditions that did not
-/// change are kept from `current`.
-pub fn status(
-    options: &Options,
-    machine: &Machine,
-    ready: Result<(), String>,
-    current: Option<&Node>,
-    now: Timestamp,
-) -> Value {
+/// How the node is at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why the runtime is not ready, if it is not.
+    pub complaint: Option<String>,
+    /// What of the machine is running out.
+    pub pressure: Pressure,
+    /// The images that are here.
+    pub images: Vec<Image>,
+}
+
+/// The status; times of conditions that did not change are kept from `current`.
+pub fn status(options: &Options, machine: &Machine, health: &Health, current: Option<&Node>, now: Timestamp) -> Value {
     let capacity = &options.capacity;
     let resources = json!({
         "cpu": format_cpu(capacity.milli_cpu),
@@ -72,14 +86,10 @@ pub fn status(
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
     });
-    let mut conditions = vec![
-        condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ];
-    conditions.push(match ready {
-        Ok(()) => condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-        Err(why) => condition("Ready", "False", "KubeletNotReady", &why),
+    let mut conditions = health.pressure.conditions().to_vec();
+    conditions.push(match &health.complaint {
+        None => condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        Some(why) => condition("Ready", "False", "KubeletNotReady", why),
     });
     for condition in &mut conditions {
         condition["lastHeartbeatTime"] = json!(seconds(now));
@@ -94,9 +104,11 @@ pub fn status(
             { "type": "InternalIP", "address": options.node_ip.to_string() },
             { "type": "Hostname", "address": options.node_name },
         ],
+        "images": images(&health.images),
         "daemonEndpoints": { "kubeletEndpoint": { "Port": options.server_port } },
         "nodeInfo": {
-            "machineID": machine.machine_id, "systemUUID": machine.machine_id, "bootID": machine.boot_id,
+            "machineID": machine.machine_id, "bootID": machine.boot_id,
+            "systemUUID": if machine.system_uuid.is_empty() { &machine.machine_id } else { &machine.system_uuid },
             "kernelVersion": machine.kernel_version, "osImage": machine.os_image,
             "containerRuntimeVersion": machine.runtime_version, "kubeletVersion": KUBELET_VERSION,
             "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": architecture(),
@@ -107,12 +119,12 @@ pub fn status(
 /// Whether two statuses differ in more than the time of the heartbeat.
 pub fn differs(current: Option<&Node>, new: &Value) -> bool {
     let Some(status) = current.and_then(|node| serde_json::to_value(node.status.as_ref()).ok()) else { return true };
-    ["capacity", "allocatable", "addresses", "daemonEndpoints", "nodeInfo"].iter().any(|key| {
+    ["capacity", "allocatable", "addresses", "daemonEndpoints", "nodeInfo", "images"].iter().any(|key| {
         let new = &new[key];
         // The server adds fields; only what is said here counts.
         match (new.as_object(), status[key].as_object()) {
             (Some(new), Some(old)) => new.iter().any(|(name, value)| old.get(name) != Some(value)),
-            _ => status[key] != *new,
+            _ => status[key] != *new && !(status[key].is_null() && new.as_array().is_some_and(Vec::is_empty)),
         }
     }) || new["conditions"].as_array().into_iter().flatten().any(|wanted| {
         let same = |old: &Value| ["type", "status", "reason", "message"].iter().all(|key| old[key] == wanted[key]);
@@ -120,7 +132,19 @@ pub fn differs(current: Option<&Node>, new: &Value) -> bool {
     })
 }
 
-fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+/// The largest first, each with some of its names.
+fn images(images: &[Image]) -> Value {
+    let mut images: Vec<&Image> = images.iter().collect();
+    images.sort_by_key(|image| (std::cmp::Reverse(image.size_bytes), &image.id));
+    images.truncate(IMAGES_MAX);
+    let one = |image: &&Image| {
+        let names: Vec<&String> = image.digests.iter().chain(&image.tags).take(IMAGE_NAMES_MAX).collect();
+        json!({ "names": names, "sizeBytes": image.size_bytes })
+    };
+    images.iter().map(one).collect()
+}
+
+pub(super) fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({ "type": type_, "status": status, "reason": reason, "message": message })
 }
 
@@ -155,6 +179,7 @@ mod tests {
             node_name: "n1".into(),
             node_ip: "192.0.2.1".parse().unwrap(),
             server_port: 10250,
+            server: None,
             labels: [("role".to_owned(), "x".to_owned())].into(),
             real: None,
             capacity: crate::HollowOptions::default().capacity,
@@ -165,7 +190,20 @@ mod tests {
     #[test]
     fn a_node_says_what_it_offers_and_how_it_is() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let status = status(&options(), &Machine::default(), Err("no network".into()), None, now);
+        let image = |id: &str, size_bytes| Image {
+            id: id.into(),
+            tags: vec![format!("{id}:1")],
+            digests: vec![format!("{id}@sha256:0")],
+            size_bytes,
+            ..Image::default()
+        };
+        let health = Health {
+            complaint: Some("no network".into()),
+            images: vec![image("small", 1), image("large", 2)],
+            ..Health::default()
+        };
+        let status = status(&options(), &Machine::default(), &health, None, now);
+        assert_eq!(status["images"][0], json!({"names": ["large@sha256:0", "large:1"], "sizeBytes": 2}));
         assert_eq!(status["allocatable"]["cpu"], "32");
         assert_eq!(status["addresses"][0]["address"], "192.0.2.1");
         let ready =
@@ -181,12 +219,14 @@ mod tests {
     fn a_heartbeat_keeps_the_time_of_transition_and_is_no_difference() {
         let (before, now): (Timestamp, Timestamp) =
             ("2026-01-01T00:00:00Z".parse().unwrap(), "2026-01-01T01:00:00Z".parse().unwrap());
-        let first = status(&options(), &Machine::default(), Ok(()), None, before);
+        let good = Health::default();
+        let first = status(&options(), &Machine::default(), &good, None, before);
         let node: Node = serde_json::from_value(json!({"metadata": {"name": "n1"}, "status": first})).unwrap();
-        let second = status(&options(), &Machine::default(), Ok(()), Some(&node), now);
+        let second = status(&options(), &Machine::default(), &good, Some(&node), now);
         assert_eq!(second["conditions"][3]["lastTransitionTime"], "2026-01-01T00:00:00Z");
         assert!(!differs(Some(&node), &second));
-        let failed = status(&options(), &Machine::default(), Err("x".into()), Some(&node), now);
+        let bad = Health { complaint: Some("x".into()), ..Health::default() };
+        let failed = status(&options(), &Machine::default(), &bad, Some(&node), now);
         assert!(differs(Some(&node), &failed));
         assert_eq!(failed["conditions"][3]["lastTransitionTime"], "2026-01-01T01:00:00Z");
     }

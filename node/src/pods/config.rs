@@ -18,10 +18,10 @@ pub fn sandbox(pod: &Pod, attempt: u32, log_directory: String) -> SandboxConfig 
     let uid = meta.uid.clone().unwrap_or_default();
     let labels = [(LABEL_POD_NAME, &name), (LABEL_POD_NAMESPACE, &namespace), (LABEL_POD_UID, &uid)];
     SandboxConfig {
-        hostname: if spec.host_network == Some(true) {
-            String::new()
-        } else {
-            hostname(spec.hostname.as_deref().unwrap_or(&name))
+        hostname: match &spec.hostname_override {
+            _ if spec.host_network == Some(true) => String::new(),
+            Some(name) => name.clone(),
+            None => hostname(spec.hostname.as_deref().unwrap_or(&name)),
         },
         labels: labels.map(|(key, value)| (key.to_owned(), value.clone())).into(),
         annotations: meta.annotations.clone().unwrap_or_default(),

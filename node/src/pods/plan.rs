@@ -2,10 +2,18 @@
 
 use super::backoff::Backoff;
 use super::observed::{Observed, is_sidecar};
+use super::unsupported::{Refusal, unsupported};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use node_cri::{ContainerState, ContainerStatus};
 use std::collections::BTreeSet;
+
+/// The reason of a pod that was active for too long.
+pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
+/// The reason of a pod that used too much.
+pub const EVICTED: &str = "Evicted";
+/// What a pod gets that used too much storage (upstream: 1 s).
+const EVICTION_GRACE_SECONDS: i64 = 1;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +53,21 @@ pub struct Plan {
     pub look_again_seconds: Option<i64>,
     /// Containers that wait out their back-off.
     pub backing_off: BTreeSet<String>,
-    /// Why the pod has failed as a whole (reason, message).
-    pub failure: Option<(String, String)>,
+    /// Why the pod has failed as a whole.
+    pub failure: Option<PodFailure>,
+}
+
+/// The end of a pod that its containers have no part in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodFailure {
+    /// One word.
+    pub reason: String,
+    /// For the status.
+    pub message: String,
+    /// For the event.
+    pub event: String,
+    /// A grace period other than the pod's.
+    pub grace_seconds: Option<i64>,
 }
 
 /// What probes and hooks said, by container name.
@@ -56,6 +77,8 @@ pub struct Health {
     pub failed: std::collections::BTreeMap<String, Failed>,
     /// Containers whose startup probe has not succeeded yet.
     pub starting: BTreeSet<String>,
+    /// The pod uses more storage than it may: the words of its eviction.
+    pub evicted: Option<String>,
 }
 
 /// A probe that failed.
@@ -76,7 +99,7 @@ pub fn plan(pod: &Pod, observed: &Observed, backoff: &Backoff, health: &Health, 
         plan.actions.push(if observed.is_stopped() { Action::Finish } else { Action::StopPod });
         return plan;
     }
-    plan.failure = failure(pod, now);
+    plan.failure = failure(pod, health, now);
     if plan.failure.is_some() || is_terminal(pod) {
         if !observed.is_stopped() {
             plan.actions.push(Action::StopPod);
@@ -98,7 +121,7 @@ pub fn plan(pod: &Pod, observed: &Observed, backoff: &Backoff, health: &Health, 
     }
     let mut look = Look { spec, observed, backoff, health, now, plan };
     if look.init() {
-        spec.containers.iter().for_each(|container| look.container(container, restart_policy(spec)));
+        spec.containers.iter().for_each(|container| look.container(container, policy(spec, container)));
         look.stop_sidecars_of_a_finished_pod();
     }
     look.remove_old();
@@ -135,12 +158,11 @@ impl Look<'_> {
             if started {
                 continue;
             }
-            let policy = if restart_policy(self.spec) == "Never" { "Never" } else { "OnFailure" };
             let current = self.observed.current(&container.name);
             if current.is_some_and(|current| current.state == ContainerState::Exited && current.exit_code == 0) {
                 continue;
             }
-            self.container(container, policy);
+            self.container(container, init_policy(self.spec, container));
             return false;
         }
         true
@@ -159,8 +181,11 @@ impl Look<'_> {
                     self.plan.actions.push(Action::Stop { id, reason, grace_seconds: failed.grace_seconds });
                 }
             }
-            // Made and never started: the agent was interrupted, or the start failed.
-            ContainerState::Created => self.start(name, attempt, Some(current)),
+            // Made and never started: the agent was interrupted. It has not run, so its successor is no restart.
+            ContainerState::Created => {
+                self.plan.actions.push(Action::Remove(current.id.clone()));
+                self.start(name, current.attempt, None);
+            }
             ContainerState::Exited | ContainerState::Unknown => {
                 if policy == "Always" || (policy == "OnFailure" && current.exit_code != 0) {
                     self.start(name, attempt, Some(current));
@@ -210,27 +235,33 @@ impl Look<'_> {
 
 /// Whether the pod's containers have ended and none will be started again.
 pub fn is_done(spec: &PodSpec, observed: &Observed) -> bool {
-    let policy = restart_policy(spec);
-    if policy == "Always" {
-        return false;
-    }
-    let init_failed = policy == "Never"
-        && spec.init_containers.iter().flatten().filter(|container| !is_sidecar(container)).any(|container| {
-            observed
-                .newest(&container.name)
-                .is_some_and(|newest| newest.state == ContainerState::Exited && newest.exit_code != 0)
-        });
-    init_failed
-        || spec.containers.iter().all(|container| {
-            observed.newest(&container.name).is_some_and(|newest| {
-                newest.state == ContainerState::Exited && (policy == "Never" || newest.exit_code == 0)
-            })
+    let exit_code = |container: &Container| {
+        let newest = observed.newest(&container.name)?;
+        (newest.state == ContainerState::Exited).then_some(newest.exit_code)
+    };
+    let mut init = spec.init_containers.iter().flatten().filter(|container| !is_sidecar(container));
+    init.any(|container| {
+        init_policy(spec, container) == "Never" && exit_code(container).is_some_and(|exit_code| exit_code != 0)
+    }) || spec.containers.iter().all(|container| {
+        exit_code(container).is_some_and(|exit_code| match policy(spec, container) {
+            "Never" => true,
+            "OnFailure" => exit_code == 0,
+            _ => false,
         })
+    })
 }
 
-/// `Always`, `OnFailure` or `Never`.
-pub fn restart_policy(spec: &PodSpec) -> &str {
-    spec.restart_policy.as_deref().unwrap_or("Always")
+/// `Always`, `OnFailure` or `Never`: the container's own policy, or else the pod's.
+fn policy<'a>(spec: &'a PodSpec, container: &'a Container) -> &'a str {
+    container.restart_policy.as_deref().or(spec.restart_policy.as_deref()).unwrap_or("Always")
+}
+
+/// An init container that has succeeded is never run again.
+fn init_policy<'a>(spec: &'a PodSpec, container: &'a Container) -> &'a str {
+    match policy(spec, container) {
+        "Never" => "Never",
+        _ => "OnFailure",
+    }
 }
 
 fn is_terminal(pod: &Pod) -> bool {
@@ -238,15 +269,29 @@ fn is_terminal(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-fn failure(pod: &Pod, now: Timestamp) -> Option<(String, String)> {
-    if let Some(what) = super::unsupported::unsupported(pod) {
-        return Some((
-            "UnsupportedPodSpec".to_owned(),
-            format!("Pod was rejected: this node agent does not support {what}"),
-        ));
+fn failure(pod: &Pod, health: &Health, now: Timestamp) -> Option<PodFailure> {
+    if let Some(Refusal { reason, message }) = unsupported(pod) {
+        return Some(PodFailure {
+            reason: reason.to_owned(),
+            message: format!("Pod was rejected: {message}"),
+            event: message,
+            grace_seconds: None,
+        });
     }
-    (deadline_seconds(pod, now)? <= 0).then(|| {
-        ("DeadlineExceeded".to_owned(), "Pod was active on the node longer than the specified deadline".to_owned())
+    if let Some(words) = &health.evicted {
+        return Some(PodFailure {
+            reason: EVICTED.to_owned(),
+            message: words.clone(),
+            event: words.clone(),
+            grace_seconds: Some(EVICTION_GRACE_SECONDS),
+        });
+    }
+    let words = "Pod was active on the node longer than the specified deadline".to_owned();
+    (deadline_seconds(pod, now)? <= 0).then(|| PodFailure {
+        reason: DEADLINE_EXCEEDED.to_owned(),
+        message: words.clone(),
+        event: words,
+        grace_seconds: None,
     })
 }
 

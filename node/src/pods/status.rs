@@ -1,7 +1,9 @@
 //! The status that a pod's observed state asks for. Pure.
 
+mod conditions;
+
 use super::observed::{Observed, is_sidecar};
-use super::plan::{Health, Plan, is_done, restart_policy};
+use super::plan::{Health, Plan, is_done};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, VolumeMount};
 use node_cri::{ContainerState, ContainerStatus};
@@ -43,7 +45,7 @@ pub fn status(
     let mut status = Map::new();
     status.insert("phase".into(), json!(phase));
     let (reason, message) = match &plan.failure {
-        Some((reason, message)) => (json!(reason), json!(message)),
+        Some(failure) => (json!(failure.reason), json!(failure.message)),
         None if phase == "Failed" => (json!(old.reason), json!(old.message)),
         None => (Value::Null, Value::Null),
     };
@@ -51,17 +53,19 @@ pub fn status(
     status.insert("message".into(), message);
     let started = old.start_time.as_ref().map_or(now, |time| time.0);
     status.insert("startTime".into(), json!(seconds(started)));
+    status.insert("observedGeneration".into(), json!(pod.metadata.generation));
+    if plan.failure.is_some() && observed.containers.is_empty() && observed.sandboxes.is_empty() {
+        // The pod was refused: there is nothing to tell of what was never begun.
+        return Value::Object(status);
+    }
     status.insert("hostIP".into(), json!(context.host_ip));
     status.insert("hostIPs".into(), json!([{ "ip": context.host_ip }]));
     let ips = look.ips(&old);
     status.insert("podIP".into(), ips.first().map_or(Value::Null, |ip| json!(ip)));
     let listed: Vec<Value> = ips.iter().map(|ip| json!({ "ip": ip })).collect();
     status.insert("podIPs".into(), if listed.is_empty() { Value::Null } else { json!(listed) });
-    status.insert("observedGeneration".into(), json!(pod.metadata.generation));
     status.insert("conditions".into(), look.conditions(&old, phase, &init, &main, now));
-    // A pod that was refused has nothing to tell of its containers.
-    let is_refused = plan.failure.is_some() && observed.containers.is_empty();
-    let listed = |all: Vec<Value>| if is_refused || all.is_empty() { Value::Null } else { json!(all) };
+    let listed = |all: Vec<Value>| if all.is_empty() { Value::Null } else { json!(all) };
     status.insert("initContainerStatuses".into(), listed(init));
     status.insert("containerStatuses".into(), listed(main));
     Value::Object(status)
@@ -119,6 +123,10 @@ impl Look<'_> {
             if resources.requests.as_ref().is_some_and(|requests| !requests.is_empty()) {
                 status["allocatedResources"] = json!(resources.requests);
             }
+        }
+        if let Some(user) = current.and_then(|current| current.user.as_ref()) {
+            let groups = Some(&user.groups).filter(|groups| !groups.is_empty());
+            status["user"] = json!({ "linux": { "uid": user.uid, "gid": user.gid, "supplementalGroups": groups } });
         }
         let mounts = container.volume_mounts.iter().flatten().map(volume_mount);
         status["volumeMounts"] = Some(mounts.collect::<Vec<_>>()).filter(|all| !all.is_empty()).into();
@@ -239,10 +247,10 @@ impl Look<'_> {
                     .all(|container| self.observed.newest(&container.name).is_some_and(|newest| newest.exit_code == 0))
             };
             // A pod that was stopped on its way out has ended, whatever its restart policy.
-            return match (deleted_after_exit, restart_policy(self.spec)) {
-                (true, _) if all_ok() => "Succeeded",
-                (true, _) => "Failed",
-                _ => "Running",
+            return match deleted_after_exit {
+                true if all_ok() => "Succeeded",
+                true => "Failed",
+                false => "Running",
             };
         }
         "Pending"
@@ -257,103 +265,6 @@ impl Look<'_> {
             return sandbox.ips.clone();
         }
         old.pod_ips.iter().flatten().map(|ip| ip.ip.clone()).collect()
-    }
-
-    fn conditions(&self, old: &PodStatus, phase: &str, init: &[Value], main: &[Value], now: Timestamp) -> Value {
-        let done = phase == "Succeeded";
-        let names = |statuses: &[Value]| {
-            let unready = statuses.iter().filter(|status| status["ready"] != json!(true));
-            unready.filter_map(|status| status["name"].as_str()).collect::<Vec<_>>().join(" ")
-        };
-        let sidecars: Vec<&str> = self
-            .spec
-            .init_containers
-            .iter()
-            .flatten()
-            .filter(|container| is_sidecar(container))
-            .map(|container| container.name.as_str())
-            .collect();
-        let mut serving: Vec<Value> = init
-            .iter()
-            .filter(|status| sidecars.contains(&status["name"].as_str().unwrap_or_default()))
-            .cloned()
-            .collect();
-        serving.extend_from_slice(main);
-        let unready = names(&serving);
-        let not_ready = |completed: bool| match (completed, unready.is_empty()) {
-            (true, _) => ("False", Some("PodCompleted"), None),
-            (false, true) => ("True", None, None),
-            (false, false) => {
-                ("False", Some("ContainersNotReady"), Some(format!("containers with unready status: [{unready}]")))
-            }
-        };
-        let containers_ready = match phase {
-            "Failed" => ("False", Some("PodFailed"), None),
-            _ => not_ready(done),
-        };
-        let gates = self.spec.readiness_gates.iter().flatten().map(|gate| gate.condition_type.as_str());
-        let conditions_of = old.conditions.as_deref().unwrap_or_default();
-        let missing: Vec<&str> = gates
-            .filter(|gate| {
-                !conditions_of.iter().any(|condition| condition.type_ == *gate && condition.status == "True")
-            })
-            .collect();
-        let ready = match (containers_ready.0, missing.is_empty()) {
-            ("True", false) => {
-                let list = missing
-                    .iter()
-                    .map(|gate| format!("corresponding condition of pod readiness gate {gate:?} does not exist."))
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                ("False", Some("ReadinessGatesNotReady"), Some(list))
-            }
-            _ => containers_ready.clone(),
-        };
-        let initialised = if done || self.is_initialised() {
-            ("True", done.then_some("PodCompleted"), None)
-        } else {
-            let incomplete = names(init);
-            (
-                "False",
-                Some("ContainersNotInitialized"),
-                Some(format!("containers with incomplete status: [{incomplete}]")),
-            )
-        };
-        let has_sandbox = self.observed.sandbox().is_some();
-        let own = [
-            ("PodReadyToStartContainers", (if has_sandbox { "True" } else { "False" }, None, None)),
-            ("Initialized", initialised),
-            ("Ready", ready),
-            ("ContainersReady", containers_ready),
-        ];
-        let mut conditions: Vec<Value> = Vec::new();
-        for (type_, (status, reason, message)) in own {
-            let before = conditions_of.iter().find(|condition| condition.type_ == type_ && condition.status == status);
-            let since = before.and_then(|condition| condition.last_transition_time.as_ref()).map_or(now, |time| time.0);
-            let mut condition = json!({ "type": type_, "status": status, "lastTransitionTime": seconds(since) });
-            if let Some(generation) = self.pod.metadata.generation {
-                condition["observedGeneration"] = json!(generation);
-            }
-            if let Some(reason) = reason {
-                condition["reason"] = json!(reason);
-            }
-            if let Some(message) = message {
-                condition["message"] = json!(message);
-            }
-            conditions.push(condition);
-        }
-        let ours = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
-        let others = conditions_of.iter().filter(|condition| !ours.contains(&condition.type_.as_str()));
-        conditions.extend(others.filter_map(|condition| {
-            let mut condition = serde_json::to_value(condition).ok()?;
-            if condition["type"] == "PodScheduled"
-                && let Some(generation) = self.pod.metadata.generation
-            {
-                condition["observedGeneration"] = json!(generation);
-            }
-            Some(condition)
-        }));
-        json!(conditions)
     }
 }
 

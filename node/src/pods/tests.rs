@@ -47,7 +47,11 @@ fn observed(sandbox: bool, text: &str) -> Observed {
             sandbox_id: "s".into(),
             name: parts[0].into(),
             attempt: parts[1].parse().unwrap(),
-            state: if exited { ContainerState::Exited } else { ContainerState::Running },
+            state: match state {
+                "exited" => ContainerState::Exited,
+                "created" => ContainerState::Created,
+                _ => ContainerState::Running,
+            },
             created_at: now(),
             started_at: Some(now()),
             finished_at: exited
@@ -58,6 +62,7 @@ fn observed(sandbox: bool, text: &str) -> Observed {
             image: "web".into(),
             image_ref: "fake://web".into(),
             log_path: String::new(),
+            user: None,
             labels: Map::new(),
             annotations: Map::new(),
         });
@@ -96,6 +101,37 @@ fn a_pod_is_built_up_and_kept_running() {
     check(json!({"restartPolicy": "Never"}), true, "c:0:exited=1", "stop pod");
     check(json!({"restartPolicy": "Never"}), false, "c:0:exited=1", "");
     check(json!({}), true, "c:0:exited=1 c:1:exited=1 c:2:running", "remove c:0:exited=1");
+    check(json!({}), true, "c:1:created c:0:exited=1", "remove c:1:created, start c#1");
+}
+
+#[test]
+fn a_containers_own_restart_policy_wins_over_the_pods() {
+    let own = |policy: &str| json!({"containers": [{"name": "c", "restartPolicy": policy}]});
+    check(own("Never"), true, "c:0:exited=1", "stop pod");
+    check(own("OnFailure"), true, "c:0:exited=0", "stop pod");
+    check(own("OnFailure"), true, "c:0:exited=1", "start c#1");
+    let mut never = own("Always");
+    never["restartPolicy"] = json!("Never");
+    check(never, true, "c:0:exited=0", "start c#1");
+    let init = json!({"initContainers": [{"name": "i", "restartPolicy": "Never"}]});
+    check(init.clone(), true, "i:0:exited=1", "");
+    assert!(plan::is_done(&pod(init).spec.unwrap(), &observed(true, "i:0:exited=1")));
+}
+
+#[test]
+fn a_pod_that_uses_too_much_is_stopped_at_once_and_says_so() {
+    let health = Health { evicted: Some("Too much. ".to_owned()), ..Health::default() };
+    let (pod, running) = (pod(json!({})), observed(true, "c:0:running"));
+    let plan = plan::plan(&pod, &running, &Backoff::default(), &health, now());
+    assert_eq!(describe(&plan.actions), "stop pod");
+    assert_eq!(plan.failure.as_ref().unwrap().grace_seconds, Some(1));
+    let status = status::status(&pod, &observed(false, "c:0:exited=137"), &plan, &health, &Default::default(), now());
+    assert_eq!(
+        (&status["phase"], &status["reason"], &status["message"]),
+        (&json!("Failed"), &json!("Evicted"), &json!("Too much. "))
+    );
+    let target = status["conditions"].as_array().unwrap().iter().find(|one| one["type"] == "DisruptionTarget").unwrap();
+    assert_eq!((&target["status"], &target["reason"]), (&json!("True"), &json!("TerminationByKubelet")));
 }
 
 #[test]
@@ -154,9 +190,14 @@ fn what_is_not_supported_fails_by_name_and_never_runs() {
     let spec = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "x"}}]});
     let plan = plan::plan(&pod(spec), &observed(false, ""), &Backoff::default(), &Health::default(), now());
     assert!(plan.actions.is_empty());
-    let (reason, message) = plan.failure.unwrap();
-    assert_eq!(reason, "UnsupportedPodSpec");
-    assert!(message.contains("volume \"v\""), "{message}");
+    let failure = plan.failure.clone().unwrap();
+    assert_eq!(failure.reason, "UnsupportedPodSpec");
+    assert!(failure.message.starts_with("Pod was rejected: ") && failure.message.contains("volume \"v\""));
+    assert!(!failure.event.starts_with("Pod was rejected"), "{}", failure.event);
+    let status =
+        status::status(&pod(json!({})), &observed(false, ""), &plan, &Health::default(), &Default::default(), now());
+    assert_eq!((&status["phase"], &status["reason"]), (&json!("Failed"), &json!("UnsupportedPodSpec")));
+    assert_eq!(status["conditions"], Value::Null, "nothing is known of a pod that was never begun");
 }
 
 #[test]

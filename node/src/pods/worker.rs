@@ -1,17 +1,17 @@
 //! One pod's worker: looks, decides, acts, reports, waits for a change.
 
 mod images;
+mod starting;
 mod stopping;
+mod volumes;
 
 use super::backoff::Backoff;
 use super::observed::{Observed, uid};
 use super::plan::{self, Action, Health, Plan};
 use super::{config, status};
 use crate::events::Recorder;
-use crate::logs;
-use crate::materials::fields::find;
+use crate::materials::Materials;
 use crate::materials::storage;
-use crate::materials::{ConfigError, Materials};
 use crate::options::Options;
 use crate::probes::ask::Target;
 use crate::probes::{self, Probes};
@@ -19,10 +19,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use node_cri::{ContainerState, Error, Runtime, SandboxConfig};
+use node_cri::{Error, Runtime, SandboxConfig};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -72,6 +71,9 @@ pub struct Worker {
     stopping: BTreeSet<String>,
     /// Containers that back off, as of the last look.
     backing_off: BTreeSet<String>,
+    /// When the pod's storage was measured last.
+    usage_checked: Option<tokio::time::Instant>,
+    is_failure_told: bool,
 }
 
 impl Worker {
@@ -102,6 +104,8 @@ impl Worker {
             pulls: images::Pulls::default(),
             stopping: BTreeSet::new(),
             backing_off: BTreeSet::new(),
+            usage_checked: None,
+            is_failure_told: false,
         }
     }
 
@@ -149,8 +153,14 @@ impl Worker {
             let (runtime, recorder) = (&self.shared.runtime, &self.shared.recorder);
             self.probes.apply(pod, &observed, runtime, recorder, &self.wake, health, unready);
         }
+        self.check_usage(pod, &observed).await;
         let now = Timestamp::now();
         let plan = plan::plan(pod, &observed, &self.backoff, &self.health, now);
+        // What kept a container from starting is told as long as it is tried; the back-off speaks for itself.
+        let is_started =
+            |name: &String| plan.actions.iter().any(|one| matches!(one, Action::Start { name: it, .. } if it == name));
+        self.context.waiting.retain(|name, _| is_started(name));
+        self.tell_failure(pod, &plan);
         let mut acted = false;
         let creates = |action: &Action| matches!(action, Action::CreateSandbox(_) | Action::Start { .. });
         if plan.actions.iter().any(creates) || self.volumes.is_made() {
@@ -161,7 +171,8 @@ impl Worker {
                 self.report(pod, &observed, &plan, now).await?;
                 return self.finish(pod, &observed).await;
             }
-            acted |= self.act(pod, &observed, action).await?;
+            let of_failure = plan.failure.as_ref().and_then(|failure| failure.grace_seconds);
+            acted |= self.act(pod, &observed, action, of_failure).await?;
         }
         if acted {
             return Ok(Outcome::Again);
@@ -171,11 +182,18 @@ impl Worker {
         let again = plan.look_again_seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0) + 1));
         let refresh = self.shared.materials.as_ref().and_then(|_| self.volumes.refresh_in(pod));
         let refresh = refresh.filter(|_| self.volumes.is_made()).map(|wait| wait.max(RETRY));
-        Ok(Outcome::Wait(retry.into_iter().chain(again).chain(refresh).min()))
+        let usage = self.next_usage_check(pod);
+        Ok(Outcome::Wait(retry.into_iter().chain(again).chain(refresh).chain(usage).min()))
     }
 
     /// Carries out one action; says whether it changed something.
-    async fn act(&mut self, pod: &Pod, observed: &Observed, action: &Action) -> Result<bool, Failure> {
+    async fn act(
+        &mut self,
+        pod: &Pod,
+        observed: &Observed,
+        action: &Action,
+        grace_of_failure: Option<i64>,
+    ) -> Result<bool, Failure> {
         let runtime = Arc::clone(&self.shared.runtime);
         match action {
             Action::CreateSandbox(attempt) => {
@@ -186,11 +204,14 @@ impl Worker {
                     let message = "Pod sandbox changed, it will be killed and re-created.".to_owned();
                     self.shared.recorder.pod(pod, None, false, "SandboxChanged", message);
                 }
-                let sandbox = self.sandbox_config(pod, *attempt).await;
-                if let Err(error) = runtime.run_pod_sandbox(&sandbox).await {
-                    let message = format!("Failed to create pod sandbox: {error}");
+                let made = match self.sandbox_config(pod, *attempt).await {
+                    Ok(sandbox) => runtime.run_pod_sandbox(&sandbox).await.map(drop).map_err(Failure::from),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = made {
+                    let message = format!("Failed to create pod sandbox: {}", error.words());
                     self.shared.recorder.pod(pod, None, true, "FailedCreatePodSandBox", message);
-                    return Err(error.into());
+                    return Err(error);
                 }
                 Ok(true)
             }
@@ -201,64 +222,15 @@ impl Worker {
                     let message = format!("Container {} {reason}, will be restarted", one.name);
                     self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message);
                 }
-                let own = grace_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-                self.stop(pod, observed, &[(one, own.unwrap_or_else(|| grace(pod)))]).await
+                self.stop(pod, observed, &[(one, grace(pod, *grace_seconds))]).await
             }
-            Action::StopPod => self.stop_pod(pod, observed).await,
+            Action::StopPod => self.stop_pod(pod, observed, grace_of_failure).await,
             Action::Remove(id) => {
                 runtime.remove_container(id).await?;
                 Ok(false)
             }
             Action::Finish => Ok(false),
         }
-    }
-
-    /// Says false when the container has to wait, with the reason in `context.waiting`.
-    async fn start(&mut self, pod: &Pod, observed: &Observed, name: &str, attempt: u32) -> Result<bool, Failure> {
-        let spec = pod.spec.clone().unwrap_or_default();
-        let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-        let Some(container) = containers.into_iter().find(|container| container.name == name) else { return Ok(false) };
-        let Some(sandbox) = observed.sandbox() else { return Ok(false) };
-        if !self.ensure_image(pod, container).await? {
-            return Ok(false);
-        }
-        let runtime = Arc::clone(&self.shared.runtime);
-        let sandbox_config = self.sandbox_config(pod, sandbox.attempt).await;
-        let container_config = match self.shared.materials.clone() {
-            None => config::container(pod, container, attempt),
-            Some(materials) => {
-                let image = container.image.as_deref().unwrap_or_default();
-                let image = runtime.image_status(image).await?.unwrap_or_default();
-                match materials.container(pod, container, sandbox, &image, attempt).await {
-                    Ok(config) => config,
-                    Err(ConfigError::Api(error)) => return Err(error.into()),
-                    Err(error) => return Ok(self.cannot_start(pod, name, "CreateContainerConfigError", &error)),
-                }
-            }
-        };
-        let created = runtime.create_container(&sandbox.id, &container_config, &sandbox_config).await;
-        let id = match created {
-            Ok(id) => id,
-            Err(error) => return Ok(self.cannot_start(pod, name, "CreateContainerError", &error)),
-        };
-        self.shared.recorder.pod(pod, Some(name), false, "Created", "Container created".to_owned());
-        if let Err(error) = runtime.start_container(&id).await {
-            runtime.remove_container(&id).await?;
-            return Ok(self.cannot_start(pod, name, "RunContainerError", &error));
-        }
-        self.shared.recorder.pod(pod, Some(name), false, "Started", "Container started".to_owned());
-        self.context.waiting.remove(name);
-        self.post_start(pod, observed, container, &id).await?;
-        if let Some(last) = observed.newest(name) {
-            self.backoff.restarted(name, last.finished_at.unwrap_or(last.created_at), Timestamp::now());
-        }
-        Ok(true)
-    }
-
-    fn cannot_start(&mut self, pod: &Pod, name: &str, reason: &str, error: &dyn std::fmt::Display) -> bool {
-        self.shared.recorder.pod(pod, Some(name), true, "Failed", format!("Error: {error}"));
-        self.context.waiting.insert(name.to_owned(), (reason.to_owned(), error.to_string()));
-        false
     }
 
     fn target(&self, pod: &Pod, observed: &Observed, id: &str) -> Target {
@@ -269,51 +241,21 @@ impl Worker {
         }
     }
 
-    async fn sandbox_config(&self, pod: &Pod, attempt: u32) -> SandboxConfig {
+    async fn sandbox_config(&self, pod: &Pod, attempt: u32) -> Result<SandboxConfig, Failure> {
         let sandbox = config::sandbox(pod, attempt, self.shared.log_directory(pod));
         match &self.shared.materials {
-            Some(materials) => materials.sandbox(pod, sandbox).await,
-            None => sandbox,
+            Some(materials) => materials.sandbox(pod, sandbox).await.map_err(Failure::Sandbox),
+            None => Ok(sandbox),
         }
     }
 
-    /// Until the volumes are there the pod waits with `ContainerCreating`; later failures leave the old files.
-    async fn ensure_volumes(
-        &mut self,
-        pod: &Pod,
-        observed: &Observed,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
-        let Some(materials) = self.shared.materials.clone() else { return Ok(()) };
-        let ips = observed.sandbox().map(|sandbox| sandbox.ips.clone()).unwrap_or_default();
-        let Err(complaint) = materials.ensure_volumes(pod, &ips, &mut self.volumes).await else {
-            self.volume_complaint = None;
-            return Ok(());
-        };
-        if self.volume_complaint.as_ref() != Some(&complaint) {
-            self.shared.recorder.pod(pod, None, true, "FailedMount", complaint.clone());
-            self.volume_complaint = Some(complaint.clone());
-        }
-        if self.volumes.is_made() {
-            return Ok(());
-        }
-        self.report(pod, observed, plan, now).await?;
-        Err(Failure::Volumes(complaint))
-    }
-
-    /// Adds to containers that ended what they wrote as their termination message, or last into their log.
-    async fn read_last_words(&self, pod: &Pod, observed: &mut Observed) {
-        let Some(materials) = &self.shared.materials else { return };
-        let ended = observed.containers.iter_mut().filter(|one| one.state == ContainerState::Exited);
-        for one in ended.filter(|one| one.message.is_empty()) {
-            let words = materials.termination_message(uid(pod), &one.name, one.attempt).await;
-            one.message = words.unwrap_or_default();
-            let policy = find(pod, &one.name).and_then(|container| container.termination_message_policy.as_deref());
-            if one.message.is_empty() && one.exit_code != 0 && policy == Some("FallbackToLogsOnError") {
-                one.message = logs::last_words(Path::new(&one.log_path)).await.unwrap_or_default();
-            }
-        }
+    /// An event, once, when the pod fails as a whole.
+    fn tell_failure(&mut self, pod: &Pod, plan: &Plan) {
+        let is_known = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed");
+        let Some(failure) = plan.failure.as_ref().filter(|_| !is_known && !self.is_failure_told) else { return };
+        let is_warning = failure.reason != plan::DEADLINE_EXCEEDED;
+        self.shared.recorder.pod(pod, None, is_warning, &failure.reason, failure.event.clone());
+        self.is_failure_told = true;
     }
 
     async fn report(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Result<(), Failure> {
@@ -360,10 +302,23 @@ enum Failure {
     Api(#[from] kube::Error),
     #[error("{0}")]
     Volumes(String),
+    #[error("{0}")]
+    Sandbox(String),
 }
 
-fn grace(pod: &Pod) -> Duration {
+impl Failure {
+    /// For users, who need not know whose failure it is.
+    fn words(&self) -> String {
+        match self {
+            Self::Runtime(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// How long a container of the pod may take to end; `special` wins over what the pod says.
+fn grace(pod: &Pod, special: Option<i64>) -> Duration {
     let asked = pod.metadata.deletion_grace_period_seconds;
     let own = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-    Duration::from_secs(u64::try_from(asked.or(own).unwrap_or(GRACE_SECONDS)).unwrap_or(0))
+    Duration::from_secs(u64::try_from(special.or(asked).or(own).unwrap_or(GRACE_SECONDS)).unwrap_or(0))
 }

@@ -55,10 +55,22 @@ async fn open(
         let (runtime, id) = (Arc::clone(&runtime), id.clone());
         async move { runtime.container_status(&id).await.is_ok_and(|status| status.state == ContainerState::Running) }
     };
+    let failed = |error: &dyn std::fmt::Display| {
+        let id = format!("{}://{}", backend.runtime_name, chosen.id);
+        bad(format!("unable to retrieve container logs for {id}: {error}"))
+    };
+    if status.log_path.is_empty() {
+        // The runtime itself tells the log.
+        let (runtime, id) = (Arc::clone(&backend.runtime), chosen.id.clone());
+        let read = move || {
+            let (runtime, id) = (Arc::clone(&runtime), id.clone());
+            async move { runtime.log(&id).await }
+        };
+        let first = read().await.map_err(|error| failed(&error))?;
+        return Ok(Body::from_stream(logs::told(first, wish, read, is_running)));
+    }
     let stream = logs::stream(PathBuf::from(status.log_path), wish, is_running).await;
-    let stream =
-        stream.map_err(|error| bad(format!("unable to retrieve container logs for {}: {error}", chosen.id)))?;
-    Ok(Body::from_stream(stream))
+    Ok(Body::from_stream(stream.map_err(|error| failed(&error))?))
 }
 
 /// The container whose log is shown: the newest that was started, or with `previous` the newest that ended before it.

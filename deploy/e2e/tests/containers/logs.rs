@@ -49,5 +49,42 @@ spec:
     let followed = cluster.shell(&format!("{follow} {}; done", go.display()))?;
     ensure!(followed == "c\nd\ne\n", "-f: {followed:?}");
     ensure!(cluster.shell("kubectl logs talker -c one --tail=2")? == "d\ne\n", "of an ended container");
+    logs_that_are_not_there_are_refused_in_upstreams_words(cluster)?;
     cluster.shell("kubectl delete pod talker --now").map(drop)
+}
+
+fn logs_that_are_not_there_are_refused_in_upstreams_words(cluster: &Cluster) -> Result<()> {
+    cluster.apply(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: silent}
+spec:
+  containers: [{name: c, image: "raftsman.local/absent:1", imagePullPolicy: Never}]
+"#,
+    )?;
+    cluster.until_holds("kubectl get pod silent", "ErrImageNeverPull")?;
+    for (line, wanted) in [
+        (
+            "kubectl logs silent",
+            "Error from server (BadRequest): container \"c\" in pod \"silent\" is waiting to start: ErrImageNeverPull\n",
+        ),
+        ("kubectl logs talker -c nobody", "error: container nobody is not valid for pod talker\n"),
+        (
+            "kubectl logs nobody",
+            "error: error from server (NotFound): pods \"nobody\" not found in namespace \"default\"\n",
+        ),
+        (
+            "kubectl get --raw '/api/v1/namespaces/default/pods/talker/log?container=nobody'",
+            "Error from server (BadRequest): container nobody is not valid for pod talker\n",
+        ),
+        (
+            "kubectl get --raw '/api/v1/namespaces/default/pods/talker/log'",
+            "Error from server (BadRequest): a container name must be specified for pod talker, choose one of: [one two]\n",
+        ),
+    ] {
+        let got = cluster.shell(&format!("{line} 2>&1; true"))?;
+        ensure!(got == wanted, "{line}: {got:?}");
+    }
+    cluster.shell("kubectl delete pod silent --now").map(drop)
 }

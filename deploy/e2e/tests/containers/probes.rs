@@ -113,3 +113,72 @@ spec:
     fs::write(folder.join("go"), "")?;
     cluster.until(&state, "Running true true 0")
 }
+
+/// A server of `grpc.health.v1.Health` that says the same to everybody, as frames of HTTP/2: its settings, and after the
+/// question the answer. `state` is 1 for SERVING, 2 for NOT_SERVING.
+fn health_server(state: u8) -> (Vec<u8>, Vec<u8>) {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap_or(u8::MAX);
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let (data, headers, settings) = (0, 1, 4);
+    let (end_stream, end_headers) = (1, 4);
+    // `:status: 200` and `content-type: application/grpc` by their places in HPACK's table, then a name in full.
+    let head = [&[0x88, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
+    let trailer = [&[0, 11][..], b"grpc-status", &[1], b"0"].concat();
+    let answer = [
+        frame(settings, 1, 0, &[]),
+        frame(headers, end_headers, 1, &head),
+        frame(data, 0, 1, &[0, 0, 0, 0, 2, 8, state]),
+        frame(headers, end_stream | end_headers, 1, &trailer),
+    ];
+    (frame(settings, 0, 0, &[]), answer.concat())
+}
+
+pub(crate) fn probes_ask_over_grpc_and_https(cluster: &Cluster) -> Result<()> {
+    let folder = cluster.shared("calls")?;
+    let tell = |state: u8| -> Result<()> {
+        let (settings, answer) = health_server(state);
+        fs::write(folder.join("settings"), settings)?;
+        fs::write(folder.join("answer.new"), answer)?;
+        Ok(fs::rename(folder.join("answer.new"), folder.join("answer"))?)
+    };
+    tell(2)?;
+    // Half a second is enough for the question; nobody reads it.
+    let serve =
+        "#!/bin/sh\nbusybox cat /shared/settings; busybox sleep 0.5; busybox cat /shared/answer; busybox sleep 1\n";
+    fs::write(folder.join("serve"), serve)?;
+    fs::set_permissions(folder.join("serve"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    cluster.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: calls}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: grpc
+    image: {IMAGE}
+    command: [/bin/busybox, nc, -ll, -p, "9000", -e, /shared/serve]
+    readinessProbe: {{grpc: {{port: 9000, service: web}}, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 1}}
+    volumeMounts: [{{name: shared, mountPath: /shared}}]
+  - name: https
+    image: {IMAGE}
+    command: [/bin/busybox, sleep, "3600"]
+    startupProbe: {{httpGet: {{scheme: HTTPS, host: 127.0.0.1, port: 6443, path: /livez}}, periodSeconds: 1}}
+    readinessProbe: {{httpGet: {{scheme: HTTPS, host: 127.0.0.1, port: 6443, path: /api/v1/nodes}}, periodSeconds: 1}}
+  volumes: [{{name: shared, hostPath: {{path: {}}}}}]
+"#,
+        folder.display()
+    ))?;
+    let events = "kubectl get events --field-selector involvedObject.name=calls,reason=Unhealthy";
+    cluster.until_holds(events, "Readiness probe failed: service unhealthy (responded with \"NOT_SERVING\")")?;
+    // Whoever shows no certificate may ask for the server's health and for nothing else.
+    cluster.until_holds(events, "Readiness probe failed: HTTP probe failed with statuscode: 40")?;
+    let state =
+        "kubectl get pod calls -o jsonpath='{range .status.containerStatuses[*]}{.name} {.started} {.ready};{end}'";
+    cluster.until(state, "grpc true false;https true false;")?;
+    tell(1)?;
+    cluster.until(state, "grpc true true;https true false;")?;
+    cluster.shell("kubectl delete pod calls --now").map(drop)
+}

@@ -9,12 +9,20 @@ use api::server::Handle;
 use daemon::Supervisor;
 use kube::Client;
 use node::{Capacity, Engine, HollowOptions, Options, Real, ServerOptions, Tools};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Starts the simulated nodes, and this machine's node if it is wanted and the machine can run containers.
 pub(super) async fn start(config: &Config, pki: &Pki, api: &Handle, supervisor: &Supervisor) -> Result<()> {
     let client = |name: &str| client(api, name);
-    node::start_hollow(client, config.node.hollow_nodes, &HollowOptions::default(), supervisor).await?;
+    let server = |name: &str, address| match hollow_server(pki, name, address) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!(node = name, error = format!("{error:#}"), "the logs of a simulated node cannot be shown");
+            None
+        }
+    };
+    let hollow = HollowOptions::default();
+    node::start_hollow(client, server, config.node.hollow_nodes, &hollow, supervisor).await?;
     if !config.node.is_wanted {
         return Ok(());
     }
@@ -28,6 +36,17 @@ pub(super) async fn start(config: &Config, pki: &Pki, api: &Handle, supervisor: 
     let options = options(config, pki).context("cannot read what this machine offers")?;
     let client = client(&options.node_name);
     node::start_real(client, options, engine, supervisor).await.context("cannot start the node agent")
+}
+
+/// Simulated nodes are many, so each has a certificate of its own, and servers side by side must not meet: any port.
+fn hollow_server(pki: &Pki, name: &str, address: IpAddr) -> Result<ServerOptions> {
+    let serving = pki.node_serving(name, address)?;
+    Ok(ServerOptions {
+        listen: SocketAddr::new(address, 0),
+        certificate_pem: serving.certificate.into_bytes(),
+        key_pem: serving.key.into_bytes(),
+        client_ca_pem: pki.ca_certificate()?.into_bytes(),
+    })
 }
 
 fn client(api: &Handle, name: &str) -> Client {
@@ -60,12 +79,12 @@ fn options(config: &Config, pki: &Pki) -> Result<Options> {
         server_port: 0,
         labels: Default::default(),
         capacity: Capacity::read(&config.data_dir)?,
+        server: Some(server),
         real: Some(Real {
             root: config.data_dir.join("node"),
             cluster_domain: "cluster.local".to_owned(),
             cluster_dns: Vec::new(),
             secrets_in_memory: true,
-            server: Some(server),
         }),
     })
 }

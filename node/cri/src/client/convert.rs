@@ -66,7 +66,7 @@ pub(super) fn sandbox_config(config: &SandboxConfig) -> proto::PodSandboxConfig 
                 namespace_options: Some(namespaces(config.host)),
                 supplemental_groups: config.supplemental_groups.clone(),
                 privileged: config.privileged,
-                seccomp: Some(seccomp(!config.privileged)),
+                seccomp: Some(profile(if config.privileged { &Profile::Unconfined } else { &Profile::RuntimeDefault })),
             }),
             sysctls: config.sysctls.clone(),
         }),
@@ -126,14 +126,29 @@ fn security(security: &Security, host: HostNamespaces) -> proto::LinuxContainerS
         run_as_group: security.run_as_group.map(value),
         masked_paths: paths(&MASKED_PATHS),
         readonly_paths: paths(&READONLY_PATHS),
-        seccomp: Some(seccomp(security.seccomp_runtime_default)),
+        seccomp: Some(profile(&security.seccomp)),
+        apparmor: security.app_armor.as_ref().map(profile),
     }
 }
 
-fn seccomp(is_runtime_default: bool) -> proto::SecurityProfile {
+fn profile(profile: &Profile) -> proto::SecurityProfile {
     use proto::security_profile::ProfileType;
-    let profile = if is_runtime_default { ProfileType::RuntimeDefault } else { ProfileType::Unconfined };
-    proto::SecurityProfile { profile_type: profile.into(), localhost_ref: String::new() }
+    let (profile_type, localhost_ref) = match profile {
+        Profile::Unconfined => (ProfileType::Unconfined, String::new()),
+        Profile::RuntimeDefault => (ProfileType::RuntimeDefault, String::new()),
+        Profile::Localhost(place) => (ProfileType::Localhost, place.clone()),
+    };
+    proto::SecurityProfile { profile_type: profile_type.into(), localhost_ref }
+}
+
+pub(super) fn credentials(credentials: &Credentials) -> proto::AuthConfig {
+    proto::AuthConfig {
+        username: credentials.username.clone(),
+        password: credentials.password.clone(),
+        auth: String::new(),
+        server_address: credentials.server.clone(),
+        identity_token: credentials.identity_token.clone(),
+    }
 }
 
 fn namespaces(host: HostNamespaces) -> proto::NamespaceOption {
@@ -220,6 +235,11 @@ pub(super) fn container_status(sandbox_id: String, status: proto::ContainerStatu
         image: status.image.unwrap_or_default().image,
         image_ref: status.image_ref,
         log_path: status.log_path,
+        user: status.user.and_then(|user| user.linux).map(|user| User {
+            uid: user.uid,
+            gid: user.gid,
+            groups: user.supplemental_groups,
+        }),
         labels: status.labels,
         annotations: status.annotations,
     }

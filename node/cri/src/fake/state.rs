@@ -84,6 +84,8 @@ pub(super) struct Container {
     name: String,
     attempt: u32,
     image: String,
+    /// `NAMESPACE/POD`.
+    pod: String,
     labels: Map,
     annotations: Map,
     pub(super) state: ContainerState,
@@ -110,6 +112,7 @@ impl Container {
             name: config.name.clone(),
             attempt: config.attempt,
             image: config.image.clone(),
+            pod: format!("{}/{}", pod.namespace, pod.name),
             labels: config.labels.clone(),
             annotations: config.annotations.clone(),
             state: ContainerState::Created,
@@ -150,6 +153,22 @@ impl Container {
         true
     }
 
+    /// One line for the start, one for the end.
+    pub(super) fn log(&self) -> String {
+        let line = |at: Timestamp, text: String| format!("{at} stdout F {text}\n");
+        let started = self.started_at.map(|at| {
+            let (name, pod, image) = (&self.name, &self.pod, &self.image);
+            line(
+                at,
+                format!("simulated container {name} of pod {pod} started: image {image}, attempt {}", self.attempt),
+            )
+        });
+        let ended = self.finished_at.filter(|_| self.started_at.is_some());
+        let ended =
+            ended.map(|at| line(at, format!("simulated container {} ended with code {}", self.name, self.exit_code)));
+        [started, ended].into_iter().flatten().collect()
+    }
+
     pub(super) fn status(&self) -> ContainerStatus {
         let reason = match (self.state, self.exit_code) {
             (ContainerState::Exited, 0) => "Completed",
@@ -171,6 +190,7 @@ impl Container {
             image: self.image.clone(),
             image_ref: super::image_ref(&self.image),
             log_path: String::new(),
+            user: None,
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
         }

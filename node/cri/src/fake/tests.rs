@@ -74,3 +74,15 @@ async fn removing_a_sandbox_removes_its_containers() {
     assert!(runtime.container_status(&id).await.unwrap_err().is_not_found());
     assert!(runtime.list_pod_sandboxes(None).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_container_logs_its_start_and_its_end() {
+    let runtime = FakeRuntime::new(Options::default());
+    let id = run(&runtime, "p", "web").await;
+    let log = runtime.log(&id).await.unwrap();
+    assert!(log.ends_with(" stdout F simulated container c of pod a/p started: image web, attempt 0\n"), "{log}");
+    runtime.crash(&id, 3);
+    let log = runtime.log(&id).await.unwrap();
+    assert!(log.ends_with(" stdout F simulated container c ended with code 3\n"), "{log}");
+    assert!(runtime.log("none").await.unwrap_err().is_not_found());
+}

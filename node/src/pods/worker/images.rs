@@ -1,6 +1,7 @@
 //! The image of a container before it is made: it is there, it is fetched, or the container waits.
 
 use super::{Failure, Worker};
+use crate::pods::image_name;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use std::collections::HashMap;
@@ -10,6 +11,8 @@ use std::time::Duration;
 const BACKOFF_FIRST_SECONDS: i64 = 10;
 /// Longest time between two pulls (upstream: 300 s).
 const BACKOFF_MAX_SECONDS: i64 = 300;
+
+const INSPECT_FAILED: &str = "InspectFailed";
 
 /// Failed pulls of one pod, by image.
 #[derive(Debug, Default)]
@@ -43,9 +46,25 @@ impl Worker {
     pub(super) async fn ensure_image(&mut self, pod: &Pod, container: &Container) -> Result<bool, Failure> {
         let image = container.image.as_deref().unwrap_or_default();
         let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
-        let present = self.shared.runtime.image_status(image).await?.is_some();
         let name = container.name.as_str();
         let recorder = self.shared.recorder.clone();
+        // Images of simulated nodes say what their containers do: they need not be names.
+        if self.shared.materials.is_some()
+            && let Err(why) = image_name::check(image)
+        {
+            let message =
+                format!("Failed to apply default image tag {image:?}: couldn't parse image name {image:?}: {why}");
+            recorder.pod(pod, Some(name), true, INSPECT_FAILED, message.clone());
+            return Ok(self.waits_for_image(pod, name, "InvalidImageName", message));
+        }
+        let present = match self.shared.runtime.image_status(image).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                let message = format!("Failed to inspect image {image:?}: {error}");
+                recorder.pod(pod, Some(name), true, INSPECT_FAILED, message.clone());
+                return Ok(self.waits_for_image(pod, name, "ImageInspectError", message));
+            }
+        };
         match (policy, present) {
             ("Never", false) => {
                 let message = format!("Container image {image:?} is not present with pull policy of Never");
@@ -72,8 +91,8 @@ impl Worker {
         }
         recorder.pod(pod, Some(name), false, "Pulling", format!("Pulling image {image:?}"));
         let began = tokio::time::Instant::now();
-        match self.shared.runtime.pull_image(image).await {
-            Ok(_) => {
+        match self.pull(pod, image).await? {
+            Ok(()) => {
                 self.pulls.failed.remove(image);
                 let size = self.shared.runtime.image_status(image).await?.map_or(0, |image| image.size_bytes);
                 let took = go_duration(began.elapsed());
@@ -84,12 +103,38 @@ impl Worker {
                 Ok(true)
             }
             Err(error) => {
-                let error = error.to_string();
                 recorder.pod(pod, Some(name), true, "Failed", format!("Failed to pull image {image:?}: {error}"));
                 self.pulls.failed(image, error.clone(), Timestamp::now());
                 Ok(self.waits_for_image(pod, name, "ErrImagePull", error))
             }
         }
+    }
+
+    /// Pulls with each of the pod's credentials that fit, or as nobody.
+    async fn pull(&self, pod: &Pod, image: &str) -> Result<Result<(), String>, Failure> {
+        let (credentials, missing) = match &self.shared.materials {
+            Some(materials) => materials.credentials(pod, image).await?,
+            None => Default::default(),
+        };
+        if !missing.is_empty() {
+            let message = format!(
+                "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                missing.join(", ")
+            );
+            self.shared.recorder.pod(pod, None, true, "FailedToRetrieveImagePullSecret", message);
+        }
+        let tries = credentials.iter().map(Some).chain(credentials.is_empty().then_some(None));
+        let mut errors = Vec::new();
+        for one in tries {
+            match self.shared.runtime.pull_image(image, one).await {
+                Ok(_) => return Ok(Ok(())),
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        errors.dedup();
+        let text = errors.join(", ");
+        // As upstream's lists of errors.
+        Ok(Err(if errors.len() > 1 { format!("[{text}]") } else { text }))
     }
 
     fn waits_for_image(&mut self, pod: &Pod, name: &str, reason: &str, message: String) -> bool {

@@ -40,8 +40,13 @@ impl Worker {
     }
 
     /// Stops everything of the pod.
-    pub(super) async fn stop_pod(&mut self, pod: &Pod, observed: &Observed) -> Result<bool, Failure> {
-        let running: Vec<_> = observed.running().map(|one| (one, grace(pod))).collect();
+    pub(super) async fn stop_pod(
+        &mut self,
+        pod: &Pod,
+        observed: &Observed,
+        special: Option<i64>,
+    ) -> Result<bool, Failure> {
+        let running: Vec<_> = observed.running().map(|one| (one, grace(pod, special))).collect();
         if !running.is_empty() {
             for (one, _) in running.iter().filter(|(one, _)| !self.stopping.contains(&one.id)) {
                 let message = format!("Stopping container {}", one.name);
@@ -79,25 +84,25 @@ impl Worker {
         self.shared.runtime.stop_container(&one.id, left).await
     }
 
-    /// Runs the hook after the start; a container whose hook fails is stopped.
+    /// Runs the hook after the start; a container whose hook fails is stopped, and the failure told.
     pub(super) async fn post_start(
         &mut self,
         pod: &Pod,
         observed: &Observed,
         container: &Container,
         id: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
-        let Some(hook) = hook.filter(|_| self.shared.materials.is_some()) else { return Ok(()) };
+        let Some(hook) = hook.filter(|_| self.shared.materials.is_some()) else { return Ok(None) };
         let target = self.target(pod, observed, id);
-        let Err(error) = hooks::run(&target, container, hook, hooks::POST_START_MAX).await else { return Ok(()) };
+        let Err(error) = hooks::run(&target, container, hook, hooks::POST_START_MAX).await else { return Ok(None) };
         tracing::debug!(pod = pod.metadata.name, container = container.name, error, "postStart hook failed");
         let recorder = &self.shared.recorder;
         recorder.pod(pod, Some(&container.name), true, "FailedPostStartHook", "PostStartHook failed".to_owned());
         recorder.pod(pod, Some(&container.name), false, "Killing", "FailedPostStartHook".to_owned());
         let status = self.shared.runtime.container_status(id).await?;
-        self.stop(pod, observed, &[(&status, grace(pod))]).await?;
-        Ok(())
+        self.stop(pod, observed, &[(&status, grace(pod, None))]).await?;
+        Ok(Some(hooks::failure(pod, container, hook, &error)))
     }
 
     /// Takes a pod from the API server of which nothing runs any more.
@@ -152,7 +157,7 @@ impl Worker {
 async fn shortened(changes: &mut watch::Receiver<Arc<Pod>>, longest: Duration) {
     while changes.changed().await.is_ok() {
         let pod = changes.borrow_and_update();
-        if pod.metadata.deletion_timestamp.is_some() && grace(&pod) < longest {
+        if pod.metadata.deletion_timestamp.is_some() && grace(&pod, None) < longest {
             return;
         }
     }
