@@ -5,7 +5,9 @@ use crate::materials::Materials;
 use crate::node::heartbeat::Heartbeat;
 use crate::node::object::Machine;
 use crate::options::Options;
+use crate::pods::admission;
 use crate::pods::observed::uid;
+use crate::pods::unsupported::Refusal;
 use crate::pods::worker::{Shared, Worker};
 use crate::server::{self, Backend};
 use daemon::{OnError, Supervisor, TaskKind};
@@ -161,10 +163,12 @@ impl Pods {
         match self.workers.get(&key) {
             Some(handle) if !handle.pod.is_closed() => drop(handle.pod.send_replace(pod)),
             _ => {
+                let refused = self.refusal(&key, &pod);
                 let (sender, receiver) = watch::channel(pod);
                 let wake = Arc::new(Notify::new());
                 let removed = CancellationToken::new();
-                let worker = Worker::new(Arc::clone(&self.shared), receiver, Arc::clone(&wake), removed.clone());
+                let worker =
+                    Worker::new(Arc::clone(&self.shared), receiver, refused, Arc::clone(&wake), removed.clone());
                 let token = self.supervisor.token().clone();
                 self.supervisor.spawn(WORKER, async move {
                     worker.run(token).await;
@@ -173,6 +177,16 @@ impl Pods {
                 self.workers.insert(key, Handle { pod: sender, wake, removed });
             }
         }
+    }
+
+    /// Why a pod that is new here cannot stay. One that an agent before has begun has been let in already.
+    fn refusal(&self, key: &str, pod: &Pod) -> Option<Refusal> {
+        if pod.status.as_ref().is_some_and(|status| status.container_statuses.is_some()) {
+            return None;
+        }
+        let others = self.workers.iter().filter(|(other, _)| *other != key);
+        let others: Vec<Arc<Pod>> = others.map(|(_, handle)| Arc::clone(&handle.pod.borrow())).collect();
+        admission::refusal(pod, others.iter().map(Arc::as_ref), &self.shared.options.capacity)
     }
 
     fn changed(&self, change: Result<Change, broadcast::error::RecvError>) {

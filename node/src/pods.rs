@@ -1,5 +1,6 @@
 //! Pods on this node: one worker each.
 
+pub mod admission;
 pub mod backoff;
 pub mod config;
 mod image_name;

@@ -47,8 +47,11 @@ impl Machine {
     fn left(&self) -> Vec<String> {
         let own = self.data().display().to_string();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let mut left: Vec<String> =
-            mounts.lines().filter(|line| line.contains(&format!(" {own}/"))).map(|line| format!("mount {line}")).collect();
+        let mut left: Vec<String> = mounts
+            .lines()
+            .filter(|line| line.contains(&format!(" {own}/")))
+            .map(|line| format!("mount {line}"))
+            .collect();
         for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let read = |name: &str| fs::read(process.path().join(name)).unwrap_or_default();
             let (line, mounts) = (read("cmdline"), read("mountinfo"));
@@ -81,7 +84,10 @@ fn what_comes_up_goes_down_and_leaves_nothing_and_comes_up_again() -> Result<()>
     let up = machine.deploy("up", &["--sandbox"])?;
     ensure!(up.contains(page), "{up}");
     let again = machine.deploy("up", &["--sandbox"])?;
-    ensure!(again.contains("==> already running (pid ") && again.contains("deployment.apps/hello unchanged"), "{again}");
+    ensure!(
+        again.contains("==> already running (pid ") && again.contains("deployment.apps/hello unchanged"),
+        "{again}"
+    );
     let down = machine.deploy("down", &[])?;
     ensure!(down.contains("stopped 2 pods"), "{down}");
     ensure!(machine.left().is_empty(), "{:#?}", machine.left());

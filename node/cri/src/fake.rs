@@ -190,7 +190,12 @@ impl Runtime for FakeRuntime {
     }
 
     async fn start_container(&self, id: &str) -> Result<()> {
-        self.fail_sometimes("container")?;
+        if let Err(error) = self.fail_sometimes("container") {
+            if let Some(container) = self.state.lock().containers.get_mut(id) {
+                container.fail_to_start(&error.message, Timestamp::now());
+            }
+            return Err(error);
+        }
         if !self.options.start_latency.is_zero() {
             tokio::time::sleep(self.options.start_latency).await;
         }

@@ -11,7 +11,7 @@ use crate::volumes::tokens::Tokens;
 use crate::volumes::{atomic, host_path, mounts, pod_folder, sub_path, volume_folder};
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Pod, Volume, VolumeMount};
 use node_cri::{Mount, Propagation};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -32,6 +32,14 @@ const SET_GID: u32 = 0o2000;
 pub struct State {
     tokens: Tokens,
     made_at: Option<Instant>,
+    made_of: Shown,
+}
+
+/// What of the pod's own object can change and is seen in volumes: labels and annotations.
+type Shown = [Option<BTreeMap<String, String>>; 2];
+
+fn shown(pod: &Pod) -> Shown {
+    [pod.metadata.labels.clone(), pod.metadata.annotations.clone()]
 }
 
 impl State {
@@ -59,7 +67,8 @@ impl Materials {
     /// A volume cannot be made: the event's message.
     pub async fn ensure_volumes(&self, pod: &Pod, pod_ips: &[String], state: &mut State) -> Result<(), String> {
         let is_current = match state.refresh_in(pod) {
-            Some(left) => !left.is_zero(),
+            // A pod that changed is seen to at once, as upstream does.
+            Some(left) => !left.is_zero() && state.made_of == shown(pod),
             None => state.is_made(),
         };
         if is_current {
@@ -100,7 +109,7 @@ impl Materials {
             Ok::<(), String>(())
         });
         made.await.map_err(|error| error.to_string())??;
-        state.made_at = Some(Instant::now());
+        (state.made_at, state.made_of) = (Some(Instant::now()), shown(pod));
         Ok(())
     }
 

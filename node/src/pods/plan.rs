@@ -77,6 +77,8 @@ pub struct Health {
     pub failed: std::collections::BTreeMap<String, Failed>,
     /// Containers whose startup probe has not succeeded yet.
     pub starting: BTreeSet<String>,
+    /// The pod does not fit beside the others of the node.
+    pub refused: Option<Refusal>,
     /// The pod uses more storage than it may: the words of its eviction.
     pub evicted: Option<String>,
 }
@@ -270,7 +272,7 @@ fn is_terminal(pod: &Pod) -> bool {
 }
 
 fn failure(pod: &Pod, health: &Health, now: Timestamp) -> Option<PodFailure> {
-    if let Some(Refusal { reason, message }) = unsupported(pod) {
+    if let Some(Refusal { reason, message }) = unsupported(pod).or_else(|| health.refused.clone()) {
         return Some(PodFailure {
             reason: reason.to_owned(),
             message: format!("Pod was rejected: {message}"),

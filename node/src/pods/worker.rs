@@ -8,6 +8,7 @@ mod volumes;
 use super::backoff::Backoff;
 use super::observed::{Observed, uid};
 use super::plan::{self, Action, Health, Plan};
+use super::unsupported::Refusal;
 use super::{config, status};
 use crate::events::Recorder;
 use crate::materials::Materials;
@@ -77,11 +78,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker for the pod in `pod`; `wake` is notified when the runtime reports a change of it, and `removed` is
-    /// cancelled when the API server knows it no more.
+    /// A worker for the pod in `pod`, which cannot stay when it is `refused`; `wake` is notified when the runtime reports
+    /// a change of it, and `removed` is cancelled when the API server knows it no more.
     pub fn new(
         shared: Arc<Shared>,
         pod: watch::Receiver<Arc<Pod>>,
+        refused: Option<Refusal>,
         wake: Arc<Notify>,
         removed: CancellationToken,
     ) -> Self {
@@ -96,7 +98,7 @@ impl Worker {
             wake,
             removed,
             backoff: Backoff::default(),
-            health: Health::default(),
+            health: Health { refused, ..Health::default() },
             context,
             probes: Probes::default(),
             volumes: storage::State::default(),

@@ -208,7 +208,7 @@ pub(crate) mod tests {
             let name = ServerName::try_from("node").unwrap();
             let mut stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
             // Until the other side has made up its mind.
-            let _ = stream.read(&mut [0]).await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
         };
         let serve = async {
             let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();

@@ -93,7 +93,8 @@ spec:
     ] {
         ensure!(log.lines().any(|one| one == line), "no {line:?} in {log}");
     }
-    ensure!(log.trim_end().ends_with('1'), "the sandbox's process is seen: {log}");
+    let seen: u32 = log.lines().last().unwrap_or_default().parse()?;
+    ensure!(seen >= 1, "the sandbox's process is not seen: {log}");
     cluster.until_some("kubectl logs on-host", |log| {
         let (processes, _) = log.split_once('\n')?;
         (processes.parse::<u32>().ok()? >= 1 && log.contains("Connection refused")).then_some(())

@@ -55,7 +55,8 @@ pub(crate) fn ten_kills_leave_nothing_half_done(cluster: &mut Cluster) -> Result
 }
 
 fn nothing_is_half_done(cluster: &Cluster, starts: &std::path::Path) -> Result<()> {
-    cluster.until_some(PODS, |out| (out.lines().count() == 4 && out.matches(" Running ").count() == 4).then_some(()))?;
+    cluster
+        .until_some(PODS, |out| (out.lines().count() == 4 && out.matches(" Running ").count() == 4).then_some(()))?;
     // A process a container and one a sandbox, and they are those that the API names.
     let tasks = format!("ctr -a {} -n k8s.io tasks ls -q | wc -l", cluster.socket().display());
     cluster.until(&tasks, "8\n")?;

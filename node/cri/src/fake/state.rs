@@ -6,6 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
+/// What containerd says of a container that could not be started.
+const START_ERROR_CODE: i32 = 128;
+
 #[derive(Default)]
 pub(super) struct State {
     pub(super) sandboxes: HashMap<String, Sandbox>,
@@ -93,6 +96,8 @@ pub(super) struct Container {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     exit_code: i32,
+    /// Why it could not be started.
+    start_error: Option<String>,
     /// Code and time, for a container that ends by itself.
     fate: Option<(i32, SignedDuration)>,
 }
@@ -120,6 +125,7 @@ impl Container {
             started_at: None,
             finished_at: None,
             exit_code: 0,
+            start_error: None,
             fate: fate(&config.image),
         }
     }
@@ -128,6 +134,12 @@ impl Container {
         self.state = ContainerState::Running;
         self.started_at = Some(now);
         self.settle(now);
+    }
+
+    /// As containerd: it has ended without ever having run.
+    pub(super) fn fail_to_start(&mut self, why: &str, at: Timestamp) {
+        self.end(START_ERROR_CODE, at);
+        self.start_error = Some(why.to_owned());
     }
 
     pub(super) fn end(&mut self, exit_code: i32, at: Timestamp) {
@@ -171,6 +183,7 @@ impl Container {
 
     pub(super) fn status(&self) -> ContainerStatus {
         let reason = match (self.state, self.exit_code) {
+            _ if self.start_error.is_some() => "StartError",
             (ContainerState::Exited, 0) => "Completed",
             (ContainerState::Exited, _) => "Error",
             _ => "",
@@ -186,7 +199,7 @@ impl Container {
             finished_at: self.finished_at,
             exit_code: self.exit_code,
             reason: reason.to_owned(),
-            message: String::new(),
+            message: self.start_error.clone().unwrap_or_default(),
             image: self.image.clone(),
             image_ref: super::image_ref(&self.image),
             log_path: String::new(),

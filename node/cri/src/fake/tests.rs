@@ -86,3 +86,16 @@ async fn a_container_logs_its_start_and_its_end() {
     assert!(log.ends_with(" stdout F simulated container c ended with code 3\n"), "{log}");
     assert!(runtime.log("none").await.unwrap_err().is_not_found());
 }
+
+#[tokio::test]
+async fn a_container_that_cannot_be_started_has_ended() {
+    let runtime = FakeRuntime::new(Options { failures_per_mille: 1000, ..Options::default() });
+    let working = FakeRuntime::new(Options::default());
+    let sandbox = working.run_pod_sandbox(&pod("p")).await.unwrap();
+    let failing = FakeRuntime { options: runtime.options, ..working };
+    let id = failing.create_container(&sandbox, &ContainerConfig::default(), &pod("p")).await.unwrap();
+    let error = failing.start_container(&id).await.unwrap_err();
+    let status = failing.container_status(&id).await.unwrap();
+    assert_eq!((status.state, status.exit_code), (ContainerState::Exited, 128));
+    assert_eq!((status.reason.as_str(), &status.message), ("StartError", &error.message));
+}

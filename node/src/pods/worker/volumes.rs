@@ -60,10 +60,13 @@ impl Worker {
     pub(super) async fn check_usage(&mut self, pod: &Pod, observed: &Observed) {
         let Some(materials) = self.shared.materials.clone() else { return };
         let is_due = self.next_usage_check(pod).is_some_and(|wait| wait.is_zero());
-        if !is_due || observed.running().next().is_none() || pod.metadata.deletion_timestamp.is_some() {
+        if !is_due {
             return;
         }
         self.usage_checked = Some(Instant::now());
+        if observed.running().next().is_none() || pod.metadata.deletion_timestamp.is_some() {
+            return;
+        }
         let used = materials.usage(pod, observed, self.shared.runtime.as_ref()).await;
         self.health.evicted = usage::excess(pod, &used);
     }
