@@ -72,7 +72,8 @@ pub async fn start(
     }
     let machine = Machine::read(format!("{}://{}", version.name, version.version));
     let options = Arc::new(options);
-    let heartbeat = Heartbeat::new(&client, Arc::clone(&options), Arc::clone(&runtime), machine);
+    let recorder = Recorder::start(client.clone(), &options.node_name, supervisor);
+    let heartbeat = Heartbeat::new(&client, Arc::clone(&options), Arc::clone(&runtime), machine, recorder.clone());
     let token = supervisor.token().clone();
     supervisor.spawn(HEARTBEAT, async move {
         heartbeat.run(first_delay, token).await;
@@ -82,7 +83,7 @@ pub async fn start(
         options.real.clone().map(|real| Arc::new(Materials::new(client.clone(), Arc::clone(&options), real)));
     let shared = Arc::new(Shared {
         materials,
-        recorder: Recorder::start(client.clone(), &options.node_name, supervisor),
+        recorder,
         client,
         runtime,
         options: Arc::clone(&options),

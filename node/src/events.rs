@@ -50,19 +50,37 @@ impl Recorder {
     /// Posts an event about a pod, or about one of its containers.
     pub fn pod(&self, pod: &Pod, container: Option<&str>, is_warning: bool, reason: &str, message: String) {
         let meta = &pod.metadata;
+        let object = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version.clone(),
+            field_path: container.map(|container| field_path(pod, container)),
+        };
+        self.send(object, is_warning, reason, message);
+    }
+
+    /// Posts an event about the node. As upstream's, it names the node where others name a uid.
+    pub fn node(&self, reason: &str, message: String) {
+        let object = ObjectReference {
+            kind: Some("Node".to_owned()),
+            name: Some(self.host.clone()),
+            uid: Some(self.host.clone()),
+            ..ObjectReference::default()
+        };
+        self.send(object, false, reason, message);
+    }
+
+    fn send(&self, object: ObjectReference, is_warning: bool, reason: &str, message: String) {
         let now = Timestamp::now();
-        let name = format!("{}.{:x}", meta.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        let name = format!("{}.{:x}", object.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        // What has no namespace is told of in this one.
+        let namespace = object.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let event = Event {
-            metadata: ObjectMeta { name: Some(name), namespace: meta.namespace.clone(), ..ObjectMeta::default() },
-            involved_object: ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Pod".to_owned()),
-                namespace: meta.namespace.clone(),
-                name: meta.name.clone(),
-                uid: meta.uid.clone(),
-                resource_version: meta.resource_version.clone(),
-                field_path: container.map(|container| field_path(pod, container)),
-            },
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
+            involved_object: object,
             reason: Some(reason.to_owned()),
             message: Some(message),
             type_: Some(if is_warning { "Warning" } else { "Normal" }.to_owned()),

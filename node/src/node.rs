@@ -3,3 +3,4 @@
 pub mod heartbeat;
 pub mod object;
 pub mod pressure;
+mod transitions;

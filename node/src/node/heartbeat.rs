@@ -2,6 +2,8 @@
 
 use super::object::{self, Machine};
 use super::pressure::Pressure;
+use super::transitions::transitions;
+use crate::events::Recorder;
 use crate::options::Options;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -33,19 +35,31 @@ pub struct Heartbeat {
     options: Arc<Options>,
     runtime: Arc<dyn Runtime>,
     machine: Machine,
+    /// Simulated nodes tell no events: there are many, and nothing ever happens to them.
+    recorder: Option<Recorder>,
     reported: Option<(Node, Instant)>,
 }
 
 impl Heartbeat {
     /// Nothing is written before [`Self::run`].
-    pub fn new(client: &Client, options: Arc<Options>, runtime: Arc<dyn Runtime>, machine: Machine) -> Self {
+    pub fn new(
+        client: &Client,
+        options: Arc<Options>,
+        runtime: Arc<dyn Runtime>,
+        machine: Machine,
+        recorder: Recorder,
+    ) -> Self {
         let (nodes, leases) = (Api::all(client.clone()), Api::namespaced(client.clone(), LEASES));
-        Self { nodes, leases, options, runtime, machine, reported: None }
+        let recorder = options.real.as_ref().map(|_| recorder);
+        Self { nodes, leases, options, runtime, machine, recorder, reported: None }
     }
 
     /// Registers, then renews and reports. `first_delay` spreads many nodes of one process over the period.
     pub async fn run(mut self, first_delay: Duration, token: CancellationToken) {
         let beat = async {
+            if let Some(recorder) = &self.recorder {
+                recorder.node("Starting", "Starting kubelet.".to_owned());
+            }
             while let Err(error) = self.register().await {
                 tracing::warn!(node = self.options.node_name, %error, "cannot register yet");
                 tokio::time::sleep(REGISTER_RETRY).await;
@@ -79,7 +93,10 @@ impl Heartbeat {
         let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels }, "status": status });
         let node = serde_json::from_value(node).map_err(kube::Error::SerdeError)?;
         let node = match self.nodes.create(&PostParams::default(), &node).await {
-            Ok(node) => node,
+            Ok(node) => {
+                self.tell(&transitions(None, &status));
+                node
+            }
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 let patch = json!({ "metadata": { "labels": labels } });
                 self.nodes.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?
@@ -103,11 +120,21 @@ impl Heartbeat {
         }
         let patch = Patch::Strategic(json!({ "status": status }));
         match self.nodes.patch_status(name, &PatchParams::default(), &patch).await {
-            Ok(node) => self.reported = Some((node, Instant::now())),
+            Ok(node) => {
+                self.tell(&transitions(current, &status));
+                self.reported = Some((node, Instant::now()));
+            }
             Err(kube::Error::Api(status)) if status.code == 404 => self.register().await?,
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn tell(&self, reasons: &[&str]) {
+        for reason in reasons {
+            let message = format!("Node {} status is now: {reason}", self.options.node_name);
+            self.recorder.iter().for_each(|recorder| recorder.node(reason, message.clone()));
+        }
     }
 
     async fn renew(&self) -> Result<(), kube::Error> {

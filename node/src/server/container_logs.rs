@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::TryStreamExt;
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -15,6 +17,9 @@ use node_cri::{ContainerState, ContainerStatus};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Lines that are sent together when they are there already.
+const LINES_AT_ONCE_MAX: usize = 256;
 
 /// Answers a request.
 pub async fn answer(
@@ -69,8 +74,11 @@ async fn open(
         let first = read().await.map_err(|error| failed(&error))?;
         return Ok(Body::from_stream(logs::told(first, wish, read, is_running)));
     }
-    let stream = logs::stream(PathBuf::from(status.log_path), wish, is_running).await;
-    Ok(Body::from_stream(stream.map_err(|error| failed(&error))?))
+    let lines = logs::stream(PathBuf::from(status.log_path), wish, is_running).await;
+    let lines = lines.map_err(|error| failed(&error))?;
+    // A chunk of the answer a line would cost more than the lines.
+    let chunks = lines.try_ready_chunks(LINES_AT_ONCE_MAX).map_ok(|lines| Bytes::from(lines.concat()));
+    Ok(Body::from_stream(chunks.map_err(|error| error.1)))
 }
 
 /// The container whose log is shown: the newest that was started, or with `previous` the newest that ended before it.

@@ -69,7 +69,7 @@ spec:
             "kubectl logs silent",
             "Error from server (BadRequest): container \"c\" in pod \"silent\" is waiting to start: ErrImageNeverPull\n",
         ),
-        ("kubectl logs talker -c nobody", "error: container nobody is not valid for pod talker\n"),
+        ("kubectl logs talker -c nobody", "error: container nobody is not valid for pod talker out of: one, two\n"),
         (
             "kubectl logs nobody",
             "error: error from server (NotFound): pods \"nobody\" not found in namespace \"default\"\n",

@@ -55,5 +55,14 @@ spec:
     ] {
         ensure!(events.contains(&wanted), "no event {wanted:?} in {events}");
     }
-    Ok(())
+    let events = "kubectl get events --field-selector involvedObject.kind=Node -o jsonpath='{range .items[*]}{.reason}: {.message};{end}'";
+    for wanted in [
+        "Starting: Starting kubelet.;",
+        "NodeHasNoDiskPressure: Node real status is now: NodeHasNoDiskPressure;",
+        "NodeReady: ",
+    ] {
+        cluster.until_holds(events, wanted)?;
+    }
+    // An image's names reach the node's status with its next report.
+    cluster.until_holds("kubectl get node real -o jsonpath='{.status.images[*].names}'", IMAGE)
 }
