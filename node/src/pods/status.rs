@@ -21,6 +21,8 @@ pub struct Context {
     pub unready: std::collections::BTreeSet<String>,
     /// Seconds that each container backs off, for its message.
     pub backoff_seconds: BTreeMap<String, i64>,
+    /// The addresses that the pod had last; a pod can end before they are told.
+    pub ips: Vec<String>,
     /// Runtime's name, the scheme of container ids.
     pub runtime: String,
 }
@@ -263,6 +265,9 @@ impl Look<'_> {
         }
         if let Some(sandbox) = self.observed.sandbox().filter(|sandbox| !sandbox.ips.is_empty()) {
             return sandbox.ips.clone();
+        }
+        if !self.context.ips.is_empty() {
+            return self.context.ips.clone();
         }
         old.pod_ips.iter().flatten().map(|ip| ip.ip.clone()).collect()
     }

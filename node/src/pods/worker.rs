@@ -155,6 +155,9 @@ impl Worker {
             let (runtime, recorder) = (&self.shared.runtime, &self.shared.recorder);
             self.probes.apply(pod, &observed, runtime, recorder, &self.wake, health, unready);
         }
+        if let Some(sandbox) = observed.sandbox().filter(|sandbox| !sandbox.ips.is_empty()) {
+            self.context.ips.clone_from(&sandbox.ips);
+        }
         self.check_usage(pod, &observed).await;
         let now = Timestamp::now();
         let plan = plan::plan(pod, &observed, &self.backoff, &self.health, now);

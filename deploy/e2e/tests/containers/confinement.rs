@@ -57,7 +57,7 @@ spec:
   containers:
   - name: c
     image: {IMAGE}
-    command: [/bin/sh, -c, "busybox ps -o args | busybox grep -c '[r]aftsman server'; busybox wget -q -T 5 -O /dev/null http://127.0.0.1:1/ 2>&1"]
+    command: [/bin/sh, -c, "busybox ps -o args | busybox grep -c '[r]aftsman server'; busybox ls /sys/class/net"]
     securityContext: {{privileged: true}}
 ---
 apiVersion: v1
@@ -95,10 +95,13 @@ spec:
     }
     let seen: u32 = log.lines().last().unwrap_or_default().parse()?;
     ensure!(seen >= 1, "the sandbox's process is not seen: {log}");
+    // The server's process is seen, and so is the bridge that the pods hang on.
     cluster.until_some("kubectl logs on-host", |log| {
-        let (processes, _) = log.split_once('\n')?;
-        (processes.parse::<u32>().ok()? >= 1 && log.contains("Connection refused")).then_some(())
+        let (processes, links) = log.split_once('\n')?;
+        (processes.parse::<u32>().ok()? >= 1 && links.lines().any(|link| link == "raftsman0")).then_some(())
     })?;
+    let ip = cluster.shell("kubectl get pod confined -o jsonpath='{.status.podIP}'")?;
+    ensure!(ip.starts_with("10.42.0."), "the address of a pod that has ended is still told: {ip:?}");
     let waiting = ".status.containerStatuses[0].state.waiting";
     cluster.until_holds(
         &format!("kubectl get pod rootless -o jsonpath='{{{waiting}.reason}}: {{{waiting}.message}}'"),
