@@ -148,7 +148,7 @@ impl Worker {
 fn go_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis < 1_000 {
-        return format!("{millis}ms");
+        return if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") };
     }
     let (minutes, rest) = (millis / 60_000, millis % 60_000);
     let mut fraction = format!("{}.{:03}", rest / 1_000, rest % 1_000);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn durations_look_like_gos() {
-        for (millis, text) in [(85, "85ms"), (1_000, "1s"), (1_204, "1.204s"), (63_500, "1m3.5s")] {
+        for (millis, text) in [(0, "0s"), (85, "85ms"), (1_000, "1s"), (1_204, "1.204s"), (63_500, "1m3.5s")] {
             assert_eq!(go_duration(Duration::from_millis(millis)), text);
         }
     }
