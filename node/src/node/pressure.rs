@@ -6,8 +6,10 @@ use std::path::Path;
 
 /// With less memory than this the node takes no new pods (upstream: `memory.available<100Mi`).
 const MEMORY_BYTES_MIN: u64 = 100 << 20;
-/// The same of the file system: a part of a hundred (k3s: `nodefs.available<5%`).
-const DISK_PERCENT_MIN: u64 = 5;
+/// The same of the file system. Upstream takes a part of it, which on a large one is more than pods will ever write.
+const DISK_BYTES_MIN: u64 = 1 << 30;
+/// The same of its names.
+const INODES_MIN: u64 = 10_000;
 
 /// What is short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +28,11 @@ impl Pressure {
         let disk = rustix::fs::statvfs(directory).ok();
         Self {
             memory: available.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN),
-            disk: disk
-                .is_some_and(|disk| is_short(disk.f_bavail, disk.f_blocks) || is_short(disk.f_favail, disk.f_files)),
+            disk: disk.is_some_and(|disk| {
+                let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+                is_short(bytes(disk.f_bavail), bytes(disk.f_blocks), DISK_BYTES_MIN)
+                    || is_short(disk.f_favail, disk.f_files, INODES_MIN)
+            }),
         }
     }
 
@@ -55,8 +60,8 @@ fn available_bytes(meminfo: &str) -> Option<u64> {
 }
 
 /// Some file systems count no names: there are none of them in all, and none is missing.
-fn is_short(available: u64, all: u64) -> bool {
-    all > 0 && u128::from(available) * 100 < u128::from(all) * u128::from(DISK_PERCENT_MIN)
+fn is_short(available: u64, all: u64, least: u64) -> bool {
+    all > 0 && available < least
 }
 
 #[cfg(test)]
@@ -75,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn a_twentieth_of_the_file_system_has_to_be_free() {
-        assert!(is_short(49, 1000) && !is_short(50, 1000) && !is_short(0, 0));
+    fn what_is_not_counted_is_not_short() {
+        assert!(is_short(49, 1000, 50) && !is_short(50, 1000, 50) && !is_short(0, 0, 50));
         assert_eq!(available_bytes("MemTotal: 9 kB\nMemAvailable:     12 kB\n"), Some(12 << 10));
         assert!(Pressure::read(Path::new("/proc")) == Pressure::read(Path::new("/none")));
     }
