@@ -11,6 +11,10 @@ use api_machinery::status::Status;
 use bytes::Bytes;
 use serde_json::Value;
 
+/// Upstream's warning; the uids follow.
+const REPEATED_OWNERS: &str = ".metadata.ownerReferences contains duplicate entries; API server dedups owner references \
+    in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ";
+
 impl Call<'_> {
     /// The whole body, at most the server's limit.
     pub(super) async fn read(&self, body: RequestBody) -> Result<Bytes, Status> {
@@ -22,6 +26,10 @@ impl Call<'_> {
         let input = negotiate::input(&self.head.headers)?;
         let bytes = self.read(body).await?;
         let mut object = self.decode(input, &bytes, &self.body_kind(), validation)?;
+        let repeated = meta::dedup_owner_references(&mut object);
+        if !repeated.is_empty() {
+            self.cx.warn(format!("{REPEATED_OWNERS}{}", repeated.join(", ")));
+        }
         if let Some(form) = self.form {
             form.store(&mut object, self.kind);
         }

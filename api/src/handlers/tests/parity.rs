@@ -217,3 +217,16 @@ async fn options_of_a_deletion_have_types_and_a_finalize_replaces_metadata() {
     assert_eq!(finalized["metadata"]["labels"], json!({"kubernetes.io/metadata.name": "n"}));
     assert_eq!((&finalized["status"]["phase"], &finalized["spec"]), (&json!("Active"), &wanted["spec"]));
 }
+
+#[tokio::test]
+async fn an_owner_that_is_named_twice_is_kept_once_and_warned_of() {
+    let server = Server::start().await;
+    let mut object = map("a");
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"});
+    let other = json!({"apiVersion": "v1", "kind": "Pod", "name": "q", "uid": "u"});
+    object["metadata"]["ownerReferences"] = json!([owner, other, owner]);
+    let answer = server.post(MAPS, &object).await;
+    assert!(answer.warnings[0].starts_with(".metadata.ownerReferences contains duplicate entries; API server dedups"));
+    assert!(answer.warnings[0].ends_with("; duplicate UID(s) observed: u"), "{:?}", answer.warnings);
+    assert_eq!(answer.expect(201)["metadata"]["ownerReferences"], json!([owner, other]));
+}
