@@ -217,6 +217,22 @@ pub fn controller_of(object: &Value) -> Option<OwnerReference<'_>> {
     owner_references(object).find(|owner| owner.controller)
 }
 
+/// Takes out of `metadata.ownerReferences` what is there already. Returns the uids of what was taken out.
+pub fn dedup_owner_references(object: &mut Value) -> Vec<String> {
+    let list = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("ownerReferences"));
+    let Some(references) = list.and_then(Value::as_array_mut) else { return Vec::new() };
+    let mut seen = HashSet::new();
+    let mut repeated = Vec::new();
+    references.retain(|reference| {
+        let first = seen.insert(reference.to_string());
+        if !first {
+            repeated.push(reference["uid"].as_str().unwrap_or_default().to_owned());
+        }
+        first
+    });
+    repeated
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,20 +270,4 @@ mod tests {
         assert_eq!(controller_of(&object).unwrap().name, "r");
         assert_eq!(owner_references(&object).count(), 2);
     }
-}
-
-/// Takes out of `metadata.ownerReferences` what is there already. Returns the uids of what was taken out.
-pub fn dedup_owner_references(object: &mut Value) -> Vec<String> {
-    let list = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("ownerReferences"));
-    let Some(references) = list.and_then(Value::as_array_mut) else { return Vec::new() };
-    let mut seen = HashSet::new();
-    let mut repeated = Vec::new();
-    references.retain(|reference| {
-        let first = seen.insert(reference.to_string());
-        if !first {
-            repeated.push(reference["uid"].as_str().unwrap_or_default().to_owned());
-        }
-        first
-    });
-    repeated
 }

@@ -1,9 +1,9 @@
 //! Lease: who holds something, and since when. Nodes and elected leaders renew theirs all the time.
 
-use crate::registry::strategy::{ALL_VERBS, Column, KindInfo, NameRule, Strategy};
+use crate::registry::strategy::{ALL_VERBS, Column, Cx, KindInfo, NameRule, Strategy};
 use crate::resources::cells;
 use crate::resources::check;
-use crate::resources::value::{child, int, name, text};
+use crate::resources::value::{child, has, int, name, remove, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -23,6 +23,9 @@ static INFO: KindInfo = KindInfo {
     stored: true,
 };
 
+/// Fields of coordinated leader election.
+const COORDINATED: [&str; 2] = ["strategy", "preferredHolder"];
+
 /// The strategy of Leases.
 #[derive(Debug)]
 pub struct Lease;
@@ -34,6 +37,19 @@ impl Strategy for Lease {
 
     fn default(&self, object: &mut Value) {
         child(object, "spec");
+    }
+
+    /// Coordinated leader election is off, as upstream has it by default: what belongs to it is dropped without a word.
+    fn prepare_for_create(&self, _cx: &Cx<'_>, object: &mut Value) {
+        if let Some(spec) = child(object, "spec") {
+            COORDINATED.iter().for_each(|key| remove(spec, key));
+        }
+    }
+
+    fn prepare_for_update(&self, _cx: &Cx<'_>, new: &mut Value, old: &Value) {
+        if let Some(spec) = child(new, "spec") {
+            COORDINATED.iter().filter(|key| !has(&old["spec"], key)).for_each(|key| remove(spec, key));
+        }
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
@@ -74,7 +90,7 @@ impl Strategy for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::testing::messages;
+    use crate::resources::testing::{created, messages, updated};
     use serde_json::json;
 
     // proves: AM-33
@@ -91,6 +107,15 @@ mod tests {
                 "spec.preferredHolder: Forbidden: may only be specified when `strategy` is defined",
             ]
         );
+    }
+
+    #[test]
+    fn what_belongs_to_coordinated_election_is_dropped_unless_it_is_there() {
+        let coordinated = json!({"spec": {"strategy": "OldestEmulationVersion", "preferredHolder": "x"}});
+        assert_eq!(created(&Lease, coordinated.clone())["spec"], json!({}));
+        let old = json!({"spec": {"strategy": "OldestEmulationVersion"}});
+        let new = updated(&Lease, coordinated, &old);
+        assert_eq!(new["spec"], json!({"strategy": "OldestEmulationVersion"}));
     }
 
     // proves: AM-30

@@ -170,9 +170,7 @@ fn row(object: &Value, now: Timestamp) -> Vec<Value> {
         let subjects = list(object, "subjects").iter().filter(|subject| text(subject, "kind") == kind);
         let names: Vec<String> = subjects
             .map(|subject| match (kind, text(subject, "namespace")) {
-                ("ServiceAccount", namespace) if !namespace.is_empty() => {
-                    format!("{namespace}/{}", text(subject, "name"))
-                }
+                ("ServiceAccount", namespace) => format!("{namespace}/{}", text(subject, "name")),
                 _ => text(subject, "name").to_owned(),
             })
             .collect();
