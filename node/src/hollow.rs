@@ -1,8 +1,7 @@
 //! Simulated nodes: the same agent over a runtime that runs nothing.
 
 use crate::agent::{self, StartError};
-use crate::options::{HollowOptions, Options};
-use crate::server::ServerOptions;
+use crate::options::{HollowOptions, Options, ServerOptions};
 use daemon::{OnError, Supervisor, TaskKind};
 use kube::Client;
 use node_cri::fake::{self, FakeRuntime};

@@ -21,6 +21,5 @@ pub mod volumes;
 pub use agent::{Agent, StartError, start};
 pub use hollow::start_hollow;
 pub use node_cri::supervise::{Missing, Tools};
-pub use options::{Capacity, HollowOptions, Options, Real};
+pub use options::{Capacity, HollowOptions, Options, Real, ServerOptions};
 pub use real::{Engine, start_real, stop_containers};
-pub use server::ServerOptions;

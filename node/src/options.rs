@@ -1,8 +1,7 @@
 //! What the agent is told at its start.
 
-use crate::server::ServerOptions;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +22,19 @@ pub struct Options {
     pub server: Option<ServerOptions>,
     /// What real containers need; `None` for simulated nodes, whose containers have no files, environment or probes.
     pub real: Option<Real>,
+}
+
+/// Where and as whom the agent's server answers.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Address; the kubelet's port is 10250.
+    pub listen: SocketAddr,
+    /// The server's certificate chain.
+    pub certificate_pem: Vec<u8>,
+    /// Its key.
+    pub key_pem: Vec<u8>,
+    /// The CA that callers' certificates come from.
+    pub client_ca_pem: Vec<u8>,
 }
 
 /// Settings of a node whose containers really run.

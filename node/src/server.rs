@@ -6,6 +6,7 @@
 pub mod container_logs;
 pub mod tls;
 
+use crate::options::ServerOptions;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -33,19 +34,6 @@ const SERVER: TaskKind = TaskKind { name: "node server", on_error: OnError::Shut
 const CONNECTIONS_MAX: usize = 256;
 /// A caller that does not finish its handshake is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// Where and as whom the server answers.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// Address; the kubelet's port is 10250.
-    pub listen: SocketAddr,
-    /// The server's certificate chain.
-    pub certificate_pem: Vec<u8>,
-    /// Its key.
-    pub key_pem: Vec<u8>,
-    /// The CA that callers' certificates come from.
-    pub client_ca_pem: Vec<u8>,
-}
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]

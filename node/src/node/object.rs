@@ -1,6 +1,6 @@
 //! What the agent says about its node. Pure.
 
-use super::pressure::Pressure;
+use super::pressure::{Pressure, condition};
 use crate::options::Options;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
@@ -142,10 +142,6 @@ fn images(images: &[Image]) -> Value {
         json!({ "names": names, "sizeBytes": image.size_bytes })
     };
     images.iter().map(one).collect()
-}
-
-pub(super) fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
-    json!({ "type": type_, "status": status, "reason": reason, "message": message })
 }
 
 fn transition(current: Option<&Node>, type_: &Value, status: &Value) -> Option<String> {

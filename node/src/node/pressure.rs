@@ -1,7 +1,6 @@
 //! What of the machine is running out, as the node's conditions tell it.
 
-use super::object::condition;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// With less memory than this the node takes no new pods (upstream: `memory.available<100Mi`).
@@ -52,6 +51,11 @@ impl Pressure {
             condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ]
     }
+}
+
+/// A condition without its times.
+pub(super) fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({ "type": type_, "status": status, "reason": reason, "message": message })
 }
 
 fn available_bytes(meminfo: &str) -> Option<u64> {

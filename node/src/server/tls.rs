@@ -1,6 +1,6 @@
 //! The server's side of TLS, and who the caller is.
 
-use super::ServerOptions;
+use crate::options::ServerOptions;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;

@@ -7,17 +7,15 @@ mod lease;
 mod txn;
 mod write;
 
+use crate::change::Change;
 use crate::check;
 use crate::error::{Error, Fatal};
 use crate::lease::LeaseRecord;
 use crate::mvcc::{Mvcc, Sweep};
-use crate::record;
-use crate::revision::Revision;
 use crate::values::Values;
 use store_types::command::{Command, CommandResponse, Operation};
 use store_types::etcdserverpb as pb;
 use store_types::etcdserverpb::{AlarmMember, AlarmType};
-use store_types::{Event, KeyValue};
 use write::Write;
 
 /// The outcome of one command.
@@ -35,29 +33,6 @@ pub struct Applied {
     pub alarms: Option<Vec<AlarmMember>>,
     /// Set by a compaction: [`Mvcc::sweep`] has work now.
     pub compacted: Option<i64>,
-}
-
-/// One changed key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// Key of the row.
-    pub revision: Revision,
-    /// What watchers see; `kv` is always set. `prev_kv` as [`Mvcc::set_load_previous`] says.
-    pub event: Event,
-    /// Where the previous value is, if the key existed.
-    pub previous: Option<Revision>,
-}
-
-impl Change {
-    /// Appends the row to be stored under [`Revision::to_key`].
-    pub fn encode_row(&self, row: &mut Vec<u8>) {
-        record::encode_event(&self.event, row);
-    }
-
-    /// The put value, or the deleted key.
-    pub fn kv(&self) -> &KeyValue {
-        self.event.kv.as_ref().expect("apply sets kv in every event")
-    }
 }
 
 /// A lease to store or to delete.

@@ -15,6 +15,7 @@
 
 pub mod alarm;
 pub mod apply;
+mod change;
 pub mod check;
 mod error;
 pub mod history;
@@ -28,7 +29,8 @@ mod revision;
 pub mod values;
 
 pub use alarm::Alarms;
-pub use apply::{Applied, Change, LeaseWrite};
+pub use apply::{Applied, LeaseWrite};
+pub use change::Change;
 pub use error::{Error, Fatal};
 pub use lease::{Deadlines, LeaseRecord};
 pub use mvcc::{Meta, Mvcc};

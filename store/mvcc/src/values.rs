@@ -1,6 +1,6 @@
 //! Where the values live: a backend behind a small trait, and two views that need no disk.
 
-use crate::apply::Change;
+use crate::change::Change;
 use crate::record::Record;
 use crate::revision::Revision;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Puts, deletions and reads of one command; all changes share the next revision.
 
-use super::Change;
+use crate::change::Change;
 use crate::error::{Error, Fatal};
 use crate::history::Mark;
 use crate::mvcc::Mvcc;
