@@ -11,6 +11,7 @@ mod policy;
 mod priority_classes;
 mod rbac;
 mod service;
+mod token_tracking;
 
 use crate::auth::UserInfo;
 use crate::auth::user::MASTERS;
@@ -58,6 +59,7 @@ async fn run_once(registry: &Registry, advertise: Option<SocketAddr>) -> Result<
     namespaces::write(&bootstrap).await?;
     rbac::write(&bootstrap).await?;
     priority_classes::write(&bootstrap).await?;
+    token_tracking::write(&bootstrap).await?;
     service::write(&bootstrap, advertise).await
 }
 

@@ -7,6 +7,7 @@
 use crate::auth::keys::{KeyError, SigningKey};
 use crate::auth::user::UserInfo;
 use async_trait::async_trait;
+use jiff::civil::Date;
 use jsonwebtoken::Validation;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -135,6 +136,9 @@ pub trait Objects: Send + Sync + std::fmt::Debug {
 
     /// The token in a Secret that is there to hold one, is not on its way out, and was not declared invalid.
     async fn token_in(&self, namespace: &str, secret: &str) -> Result<Option<String>, String>;
+
+    /// Takes down that the token in a Secret was used today, in UTC.
+    async fn token_used(&self, namespace: &str, secret: &str, today: Date) -> Result<(), String>;
 }
 
 /// A verified token.

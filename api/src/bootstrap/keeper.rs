@@ -1,6 +1,6 @@
 //! Keeps up what [`super::run`] has written, as long as the server lives: what somebody deletes comes back.
 
-use super::{Bootstrap, namespaces, server, service};
+use super::{Bootstrap, namespaces, server, service, token_tracking};
 use crate::registry::Registry;
 use crate::registry::alloc::repair::Repair;
 use api_machinery::status::Status;
@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Looks between two repairs of what services have allocated: three minutes, as upstream.
 const LOOKS_PER_REPAIR: u32 = 18;
+/// Looks between two at the tracking of tokens: half an hour, as upstream.
+const LOOKS_PER_TRACKING: u32 = 180;
 /// For the last write of a server that ends.
 const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -36,6 +38,11 @@ pub async fn keep(
         }
         if let Err(status) = look_once(&bootstrap, advertise).await {
             tracing::warn!(error = %status, "keeping the system objects");
+        }
+        if look % LOOKS_PER_TRACKING == 0
+            && let Err(status) = token_tracking::write(&bootstrap).await
+        {
+            tracing::warn!(error = %status, "keeping the tracking of tokens");
         }
         if look % LOOKS_PER_REPAIR == 0 {
             match repair.run(&registry).await {

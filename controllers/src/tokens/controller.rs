@@ -17,7 +17,7 @@ const WORKERS: usize = 5;
 
 /// Starts the controller. Like upstream's it acts as the controller manager itself: no controller's role may write
 /// Secrets.
-pub fn start(context: &Context) {
+pub(super) fn start(context: &Context) {
     let controller = Arc::new(Controller {
         client: context.client.clone(),
         informers: Arc::clone(&context.informers),

@@ -13,6 +13,8 @@ use std::sync::Arc;
 const ISSUER: &str = "kubernetes/serviceaccount";
 /// Label of a Secret whose token no longer counts.
 pub(crate) const INVALID_SINCE: &str = "kubernetes.io/legacy-token-invalid-since";
+/// Label of a Secret with the day on which its token was last used.
+pub(crate) const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
 
 #[derive(Debug, Deserialize)]
 struct Claims {
@@ -57,6 +59,10 @@ impl Tokens {
         }
         let account = Ref { name: claims.account.clone(), uid: claims.uid.clone() };
         self.still_there(Bound::ServiceAccount, &claims.namespace, &account).await?;
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        if let Err(error) = self.objects.token_used(&claims.namespace, &claims.secret, today).await {
+            tracing::warn!(claims.namespace, claims.secret, error, "that a token was used could not be taken down");
+        }
         let user = UserInfo::service_account(&claims.namespace, &claims.account, &claims.uid);
         Ok(Verified { user: Arc::new(user), audiences: matching })
     }

@@ -22,6 +22,11 @@ impl Objects for World {
     async fn token_in(&self, namespace: &str, secret: &str) -> Result<Option<String>, String> {
         Ok(self.0.lock().get(&format!("token {namespace}/{secret}")).cloned())
     }
+
+    async fn token_used(&self, namespace: &str, secret: &str, today: Date) -> Result<(), String> {
+        self.set(&format!("used {namespace}/{secret}"), Some(&today.to_string()));
+        Ok(())
+    }
 }
 
 fn key() -> SigningKey {
@@ -114,6 +119,8 @@ async fn a_token_from_a_secret_counts_as_long_as_the_secret_holds_it() {
     let user = tokens.verify(&token, &[]).await.expect("valid").user;
     assert_eq!(user.name, "system:serviceaccount:a:bot");
     assert_eq!(user.groups, ["system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"]);
+    let used = world.0.lock().remove("used a/bot-token").map(|day| day.parse::<Date>());
+    assert!(matches!(used, Some(Ok(_))), "{used:?}");
     assert!(matches!(tokens.verify(&token, &["vault".to_owned()]).await, Err(TokenError::Audience { .. })));
     world.set("token a/bot-token", Some("another"));
     assert!(matches!(tokens.verify(&token, &[]).await, Err(TokenError::Invalid(_))));
@@ -122,4 +129,5 @@ async fn a_token_from_a_secret_counts_as_long_as_the_secret_holds_it() {
     assert_eq!(tokens.verify(&token, &[]).await.err(), Some(TokenError::Invalidated), "another account of that name");
     let forged = key().sign(&claims).expect("signs");
     assert!(matches!(tokens.verify(&forged, &[]).await, Err(TokenError::Invalid(_))));
+    assert_eq!(world.0.lock().get("used a/bot-token"), None, "what is refused was not used");
 }
