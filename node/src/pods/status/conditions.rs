@@ -79,6 +79,8 @@ impl Look<'_> {
             ("Initialized", initialised),
             ("Ready", ready),
             ("ContainersReady", containers_ready),
+            // Whoever chose the node; a pod that names it itself has met no scheduler to say so.
+            ("PodScheduled", ("True", None, None)),
         ];
         let mut conditions: Vec<Value> = Vec::new();
         for (type_, (status, reason, message)) in own {
@@ -96,7 +98,7 @@ impl Look<'_> {
             }
             conditions.push(condition);
         }
-        let mut ours = vec!["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
+        let mut ours = vec!["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
         if let Some(failure) = self.plan.failure.as_ref().filter(|failure| failure.reason == EVICTED) {
             ours.push(DISRUPTION_TARGET);
             let before = conditions_of.iter().find(|condition| condition.type_ == DISRUPTION_TARGET);
@@ -108,15 +110,8 @@ impl Look<'_> {
             }));
         }
         let others = conditions_of.iter().filter(|condition| !ours.contains(&condition.type_.as_str()));
-        conditions.extend(others.filter_map(|condition| {
-            let mut condition = serde_json::to_value(condition).ok()?;
-            if condition["type"] == "PodScheduled"
-                && let Some(generation) = self.pod.metadata.generation
-            {
-                condition["observedGeneration"] = json!(generation);
-            }
-            Some(condition)
-        }));
+        let others: Vec<Value> = others.filter_map(|other| serde_json::to_value(other).ok()).collect();
+        conditions.splice(0..0, others);
         // It comes before what the agent finds out anew each time.
         conditions.sort_by_key(|condition| condition["type"] != DISRUPTION_TARGET);
         json!(conditions)
