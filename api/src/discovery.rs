@@ -75,16 +75,19 @@ impl Discovery {
         let json = HeaderValue::from_static("application/json");
         let mut legacy: HashMap<String, Document> = legacy::documents(&groups, advertise)
             .into_iter()
-            .map(|(path, value)| (path, Document::new(&value, json.clone())))
+            .map(|(path, bytes)| (path, Document::new(bytes, json.clone())))
             .collect();
         let mut paths: Vec<&str> = legacy.keys().map(String::as_str).chain(PATHS.iter().copied()).collect();
         paths.sort_unstable();
-        let root = Document::new(&serde_json::json!({ "paths": paths }), json);
-        legacy.insert(String::new(), root);
+        let root = serde_json::json!({ "paths": paths });
+        legacy.insert(String::new(), Document::new(root.to_string().into(), json));
         let aggregated_type = HeaderValue::from_static(aggregated::MEDIA_TYPE);
         let aggregated = ["/api", "/apis"]
             .into_iter()
-            .map(|path| (path, Document::new(&aggregated::document(&groups, path == "/api"), aggregated_type.clone())))
+            .map(|path| {
+                let document = aggregated::document(&groups, path == "/api");
+                (path, Document::new(document.to_string().into(), aggregated_type.clone()))
+            })
             .collect();
         Self { legacy, aggregated }
     }
@@ -113,8 +116,7 @@ impl Discovery {
 }
 
 impl Document {
-    fn new(value: &serde_json::Value, media_type: HeaderValue) -> Self {
-        let bytes = Bytes::from(value.to_string());
+    fn new(bytes: Bytes, media_type: HeaderValue) -> Self {
         let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02X}")).collect();
         let etag = HeaderValue::from_str(&format!("\"{digest}\"")).expect("hexadecimal digits");
         Self { bytes, etag, media_type }

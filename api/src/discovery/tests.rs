@@ -120,3 +120,25 @@ fn a_client_that_has_the_document_gets_304() {
     again.insert(::http::header::IF_NONE_MATCH, first.headers()[::http::header::ETAG].clone());
     assert_eq!(discovery().answer("/apis", &again).expect("a document").status(), 304);
 }
+
+#[tokio::test]
+async fn fields_come_in_the_order_of_upstreams_types() {
+    let discovery = discovery();
+    let text = async |path: &str| {
+        let response = discovery.answer(path, &HeaderMap::new()).expect("a document");
+        String::from_utf8(response.into_body().collect().await.expect("in memory").to_bytes().to_vec()).expect("text")
+    };
+    assert_eq!(
+        text("/api").await,
+        "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":[{\"clientCIDR\":\"0.0.0.0/0\",\
+         \"serverAddress\":\"192.0.2.1:6443\"}]}\n"
+    );
+    assert!(text("/apis/apps").await.starts_with(
+        "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",\"name\":\"apps\",\"versions\":[{\"groupVersion\":\"apps/v1\",\"version\":\"v1\"}],\
+         \"preferredVersion\":{"
+    ));
+    assert!(text("/api/v1").await.starts_with(
+        "{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":[{\"name\":\"pods\",\"singularName\":\"pod\",\
+         \"namespaced\":true,\"kind\":\"Pod\",\"verbs\":["
+    ));
+}
