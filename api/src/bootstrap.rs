@@ -50,8 +50,10 @@ pub async fn run(registry: &Registry, advertise: Option<SocketAddr>) -> Result<(
     }
 }
 
+/// Whether another attempt can help. What the store says of itself, that it has no leader yet for one, has no reason.
 fn is_transient(status: &Status) -> bool {
-    matches!(status.reason.as_str(), reason::SERVICE_UNAVAILABLE | reason::TIMEOUT | reason::TOO_MANY_REQUESTS)
+    let is_of_the_store = status.http_code() >= 500 && status.reason.is_empty();
+    is_of_the_store || matches!(status.reason.as_str(), reason::TIMEOUT | reason::TOO_MANY_REQUESTS)
 }
 
 async fn run_once(registry: &Registry, advertise: Option<SocketAddr>) -> Result<(), Status> {
@@ -60,7 +62,15 @@ async fn run_once(registry: &Registry, advertise: Option<SocketAddr>) -> Result<
     rbac::write(&bootstrap).await?;
     priority_classes::write(&bootstrap).await?;
     token_tracking::write(&bootstrap).await?;
-    service::write(&bootstrap, advertise).await
+    match service::write(&bootstrap, advertise).await {
+        // Its address is claimed and the service not there: another server is about to write it, or died when it was.
+        // Whoever keeps the system objects goes on with it, and gives such claims back.
+        Err(status) if status.reason == reason::INVALID => {
+            tracing::warn!(error = %status, "the kubernetes service is left for later");
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 /// The server's identity, which may do everything.
@@ -104,9 +114,29 @@ impl Bootstrap<'_> {
     /// Creates the object; that another server was faster is no failure.
     async fn create(&self, kind: &Kind, object: Value) -> Result<(), Status> {
         let namespace = meta::namespace(&object).to_owned();
+        let name = meta::name(&object).to_owned();
         match self.registry.create(kind, &self.cx(&namespace), object).await {
-            Err(status) if status.reason != reason::ALREADY_EXISTS => Err(status),
-            _ => Ok(()),
+            Ok(_) => Ok(()),
+            Err(status) if status.reason == reason::ALREADY_EXISTS => Ok(()),
+            // What the faster one has claimed for the object is refused to this one before the object is looked at.
+            Err(status) => self.find(kind, &namespace, &name).await?.map(drop).ok_or(status),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api_machinery::gvk::GroupResource;
+
+    #[test]
+    fn a_store_that_cannot_answer_yet_is_waited_for_and_a_refusal_is_not() {
+        let roles = GroupResource { group: "rbac.authorization.k8s.io", resource: "clusterroles" };
+        for error in [store_client::Error::NO_LEADER, store_client::Error::TIMEOUT, store_client::Error::LEADER_CHANGED]
+        {
+            assert!(is_transient(&StorageError::Store(error).status(roles, "admin")));
+        }
+        assert!(!is_transient(&Status::forbidden(roles, "admin", "no")));
+        assert!(!is_transient(&Status::internal_error("a bug")));
     }
 }

@@ -89,8 +89,8 @@ impl Heartbeat {
     async fn register(&mut self) -> Result<(), kube::Error> {
         let name = self.options.node_name.as_str();
         let status = object::status(&self.options, &self.machine, &self.health().await, None, Timestamp::now());
-        let labels = object::labels(&self.options);
-        let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels }, "status": status });
+        let metadata = object::metadata(&self.options);
+        let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status });
         let node = serde_json::from_value(node).map_err(kube::Error::SerdeError)?;
         let node = match self.nodes.create(&PostParams::default(), &node).await {
             Ok(node) => {
@@ -98,7 +98,7 @@ impl Heartbeat {
                 node
             }
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                let patch = json!({ "metadata": { "labels": labels } });
+                let patch = json!({ "metadata": metadata });
                 self.nodes.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?
             }
             Err(error) => return Err(error),

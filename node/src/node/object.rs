@@ -49,8 +49,9 @@ impl Machine {
     }
 }
 
-/// The labels that every node has, and the configured ones.
-pub fn labels(options: &Options) -> Value {
+/// What the agent says in the node's metadata: the labels that every node has, the configured ones, and that volumes are
+/// attached by a controller, which is the kubelet's default and what it announces.
+pub fn metadata(options: &Options) -> Value {
     let mut labels = json!({
         "kubernetes.io/hostname": options.node_name,
         "kubernetes.io/os": "linux",
@@ -61,7 +62,8 @@ pub fn labels(options: &Options) -> Value {
     if let Some(map) = labels.as_object_mut() {
         map.extend(options.labels.iter().map(|(key, value)| (key.clone(), json!(value))));
     }
-    labels
+    let annotations = json!({ "volumes.kubernetes.io/controller-managed-attach-detach": "true" });
+    json!({ "name": options.node_name, "labels": labels, "annotations": annotations })
 }
 
 /// How the node is at the moment.
@@ -208,7 +210,9 @@ mod tests {
             (&ready["status"], &ready["reason"], &ready["message"]),
             (&json!("False"), &json!("KubeletNotReady"), &json!("no network"))
         );
-        assert_eq!(labels(&options())["kubernetes.io/hostname"], "n1");
+        let metadata = metadata(&options());
+        assert_eq!(metadata["labels"]["kubernetes.io/hostname"], "n1");
+        assert_eq!(metadata["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"], "true");
     }
 
     #[test]

@@ -18,11 +18,17 @@ struct Services {
 
 impl Services {
     async fn start(range: &str) -> Self {
+        let services = Self::empty(range);
+        crate::bootstrap::run(&services.registry, None).await.expect("bootstrapped");
+        services
+    }
+
+    /// Before the first start of a server.
+    fn empty(range: &str) -> Self {
         let storage = Storage::new(Arc::new(MemoryStore::new()), ContinueKey::new(b"test"));
         let settings = Settings { service_cidr: range.parse().expect("a range"), node_ports: 30_000..=30_001 };
         let table = crate::resources::TABLE;
         let registry = Registry::new(table, &storage, Arc::new(Authorizer::default()), &settings);
-        crate::bootstrap::run(&registry, None).await.expect("bootstrapped");
         Self { registry, user: UserInfo::new("tester", [MASTERS]) }
     }
 
@@ -225,4 +231,22 @@ async fn two_ports_of_a_service_do_not_share_a_node_port() {
     let protocols = json!([{"name": "a", "port": 80, "nodePort": 30000},
         {"name": "b", "port": 80, "protocol": "UDP", "nodePort": 30000}]);
     services.create("b", json!({"type": "NodePort", "ports": protocols})).await;
+}
+
+#[tokio::test]
+async fn a_server_that_died_between_claim_and_service_or_is_about_to_write_it_stops_no_other() {
+    let services = Services::empty("10.96.0.0/30");
+    let registry = &services.registry;
+    let first = registry.addresses().first();
+    registry.addresses().claim(first, "default/kubernetes", false).await.expect("free");
+    crate::bootstrap::run(registry, None).await.expect("the start goes on");
+    let mut repair = crate::registry::alloc::repair::Repair::default();
+    assert_eq!(repair.run(registry).await.expect("compared"), 0, "it may be about to be written");
+    assert_eq!(repair.run(registry).await.expect("compared"), 1);
+    crate::bootstrap::run(registry, None).await.expect("again");
+    let kind = registry.kinds().find("", "v1", "services").expect("services are served");
+    let store = kind.store().expect("stored");
+    let found = store.get(kind.scope("default"), "kubernetes", api_storage::ReadRevision::Consistent).await;
+    let service = found.expect("it is there").decode().expect("an object");
+    assert_eq!(service["spec"]["clusterIP"], first.to_string());
 }
