@@ -26,6 +26,7 @@ mod update;
 mod watch;
 mod watch_body;
 
+use self::negotiate::Output;
 use crate::auth::tokens::Tokens;
 use crate::filters::request_info::{RequestInfo, Verb};
 use crate::http::{Body, RequestBody, RequestContext, respond};
@@ -58,6 +59,8 @@ pub(crate) struct Call<'a> {
     /// The kind that the path names: another only where it has a form.
     shown: &'a Kind,
     form: Option<&'static Form>,
+    /// The form of the answer, read from Accept once; no matter for watches and logs.
+    output: Result<Output, Status>,
 }
 
 impl Handlers {
@@ -92,7 +95,8 @@ impl Handlers {
         };
         let (shown, form) = (kind, kind.strategy.form());
         let kind = form.and_then(|form| self.registry.kinds().stored(form.group, form.resource)).unwrap_or(shown);
-        let call = Call { handlers: self, cx, head: &head, kind, shown, form };
+        let output = negotiate::output(&head.headers);
+        let call = Call { handlers: self, cx, head: &head, kind, shown, form, output };
         let subresource = info.subresource();
         if let Some(text) = kind.strategy.deprecation()
             && (subresource.is_empty() || kind.info.subresource(subresource).is_some())
@@ -181,8 +185,13 @@ impl Call<'_> {
     fn check_answerable(&self) -> Result<(), Status> {
         match (self.cx.info.verb(), self.cx.info.subresource()) {
             (Verb::Watch, _) | (_, "log") => Ok(()),
-            _ => negotiate::output(&self.head.headers).map(drop),
+            _ => self.output().map(drop),
         }
+    }
+
+    /// The form of the answer; a 406 where the client accepts none.
+    fn output(&self) -> Result<Output, Status> {
+        self.output.clone()
     }
 
     /// Whether the path has a namespace exactly where the kind has one.

@@ -5,6 +5,18 @@
 
 use serde_json::{Map, Value};
 
+/// What Go's JSON decoder calls a value's type in its complaints.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// The value at a path of field names; `None` if absent or null.
 pub fn get<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
     let mut at = object;

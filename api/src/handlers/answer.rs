@@ -1,6 +1,6 @@
 //! Writes one object into a response, in the form the client asked for.
 
-use super::negotiate::{self, Encoding, Output, View};
+use super::negotiate::{Encoding, Output, View};
 use super::{Call, partial, pretty};
 use crate::http::{Body, respond};
 use crate::registry::{Object, Written};
@@ -19,7 +19,7 @@ impl Call<'_> {
 
     /// One object in the form that Accept asks for.
     pub(super) fn object(&self, code: StatusCode, object: &Object) -> Result<Response<Body>, Status> {
-        let output = negotiate::output(&self.head.headers)?;
+        let output = self.output()?;
         let json = match output.view {
             View::Object => {
                 let json = match object {
@@ -73,7 +73,7 @@ impl Call<'_> {
 
     /// A Status as the answer of a success.
     pub(super) fn success(&self, code: StatusCode, status: &Status) -> Result<Response<Body>, Status> {
-        let encoding = negotiate::error_encoding(&self.head.headers);
+        let encoding = self.output().map_or(Encoding::Json, |output| output.encoding);
         let output = Output { encoding, view: View::Object };
         self.json_as(code, output, BytesMut::from(status.to_json()))
     }

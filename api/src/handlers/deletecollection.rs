@@ -2,7 +2,6 @@
 
 use super::Call;
 use super::list::validate_list;
-use super::negotiate;
 use crate::http::{Body, RequestBody};
 use ::http::Response;
 use api_machinery::status::Status;
@@ -10,7 +9,7 @@ use api_storage::ListPage;
 
 impl Call<'_> {
     pub(super) async fn delete_collection(&self, body: RequestBody) -> Result<Response<Body>, Status> {
-        let output = negotiate::output(&self.head.headers)?;
+        let output = self.output()?;
         validate_list(self.query())?;
         let predicate = self.predicate()?;
         let options = self.delete_options(body).await?;

@@ -16,7 +16,7 @@ const NOT_OLDER_THAN: &str = "NotOlderThan";
 
 impl Call<'_> {
     pub(super) async fn list(&self) -> Result<Response<Body>, Status> {
-        let output = negotiate::output(&self.head.headers)?;
+        let output = self.output()?;
         let options = self.list_options()?;
         let page = self.kind.store()?.list(options).await.map_err(|error| self.kind.status(&error, ""))?;
         self.page(output, page)

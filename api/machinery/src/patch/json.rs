@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::codec::NESTING_DEPTH_MAX;
 use crate::gvk::GroupResource;
 use crate::status::{Details, Status};
+use crate::value::type_of;
 
 /// More operations are a 413.
 pub const OPERATIONS_MAX: usize = 10_000;
@@ -187,17 +188,6 @@ fn remove(object: &mut Value, path: &str) -> Option<Value> {
 
 fn fits(path: &str, value: &Value) -> Option<()> {
     (path.matches('/').count() + depth(value) <= NESTING_DEPTH_MAX).then_some(())
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 fn depth(value: &Value) -> usize {

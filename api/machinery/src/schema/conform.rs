@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{Definition, Field, Scalar, Schema, Shape};
 use crate::quantity::Quantity;
 use crate::time::{self, Layout};
+use crate::value::type_of;
 
 /// Unknown fields that one body is told about; the rest is removed without a word, as upstream does.
 pub const ERRORS_MAX: usize = 100;
@@ -202,17 +203,6 @@ fn go_name(definition: &Definition) -> String {
     let mut parts = definition.name.rsplit('.');
     let (name, package) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     format!("{package}.{name}")
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// Whether Go would leave the field out: an empty list or map, or a zero that is not behind a pointer.
