@@ -1,7 +1,7 @@
 //! Small facts about objects that several controllers need.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use kube::Resource;
 use std::collections::BTreeMap;
@@ -25,6 +25,17 @@ pub(crate) fn name(meta: &ObjectMeta) -> &str {
 /// The uid; empty for an object that no server sent.
 pub(crate) fn uid(meta: &ObjectMeta) -> &str {
     meta.uid.as_deref().unwrap_or_default()
+}
+
+/// What endpoints say of the pod behind an address.
+pub(crate) fn reference(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        kind: Some("Pod".to_owned()),
+        namespace: pod.metadata.namespace.clone(),
+        name: Some(name(&pod.metadata).to_owned()),
+        uid: Some(uid(&pod.metadata).to_owned()),
+        ..ObjectReference::default()
+    }
 }
 
 /// When the object was created; the epoch for one that no server sent.

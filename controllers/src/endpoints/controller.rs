@@ -2,7 +2,7 @@
 
 use super::plan;
 use crate::Context;
-use crate::endpointslice::selection::{has_endpoints, pods_of, services_of};
+use crate::endpointslice::selection::{feed, has_endpoints, pods_of};
 use crate::objects::{explain, name};
 use crate::trigger_time::Tracker;
 use controllers_runtime::events::Level;
@@ -20,13 +20,7 @@ const WORKERS: usize = 5;
 /// Starts the controller.
 pub fn start(context: &Context) {
     let queue: Queue<Key> = Queue::new("endpoint");
-    let keys = queue.clone();
-    context.informers.services.on_change(move |delta| keys.add(Key::of(delta.object().as_ref())));
-    let (keys, informers) = (queue.clone(), context.informers.clone());
-    context
-        .informers
-        .pods
-        .on_change(move |delta| services_of(&informers.services, delta).for_each(|key| keys.add(key)));
+    feed(&context.informers, &queue);
     // What somebody else writes is theirs; what is gone, or was left behind by a Service that went while nobody looked,
     // is ours.
     context.informers.endpoints.index().list().iter().for_each(|endpoints| queue.add(Key::of(endpoints.as_ref())));

@@ -2,12 +2,10 @@
 
 use super::subsets::{Subsets, truncate};
 use crate::endpointslice::plan::{HEADLESS, address, hostname, is_headless, port_number};
-use crate::objects::{Labels, is_finished, is_terminating, name, ready_condition, uid};
+use crate::objects::{Labels, is_finished, is_terminating, ready_condition, reference};
 use crate::trigger_time::stamp;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{
-    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
-};
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::sync::Arc;
 
@@ -78,13 +76,7 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
             ip,
             hostname: hostname(service, pod),
             node_name: Some(pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default()),
-            target_ref: Some(ObjectReference {
-                kind: Some("Pod".to_owned()),
-                namespace: pod.metadata.namespace.clone(),
-                name: Some(name(&pod.metadata).to_owned()),
-                uid: Some(uid(&pod.metadata).to_owned()),
-                ..ObjectReference::default()
-            }),
+            target_ref: Some(reference(pod)),
         };
         let is_ready = publish || ready_condition(pod).is_some();
         if ports.is_empty() && is_headless(service) {

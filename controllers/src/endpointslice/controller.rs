@@ -1,7 +1,7 @@
 //! Observes Services, pods and slices, and carries the plan out.
 
 use super::plan::{self, MANAGED_BY, MANAGER, SERVICE_NAME};
-use super::selection::{has_endpoints, pods_of, services_of};
+use super::selection::{feed, has_endpoints, pods_of};
 use crate::Context;
 use crate::objects::{is_terminating, name};
 use crate::trigger_time::{Tracker, stamp};
@@ -22,13 +22,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// Starts the controller.
 pub fn start(context: &Context) {
     let queue: Queue<Key> = Queue::new("endpointslice");
-    let keys = queue.clone();
-    context.informers.services.on_change(move |delta| keys.add(Key::of(delta.object().as_ref())));
-    let (keys, informers) = (queue.clone(), context.informers.clone());
-    context
-        .informers
-        .pods
-        .on_change(move |delta| services_of(&informers.services, delta).for_each(|key| keys.add(key)));
+    feed(&context.informers, &queue);
     let keys = queue.clone();
     context.informers.endpoint_slices.on_change(move |delta| {
         let meta = &delta.object().metadata;

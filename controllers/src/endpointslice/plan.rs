@@ -1,7 +1,7 @@
 //! The slices that a Service should have. Pure.
 
-use crate::objects::{controller_reference, is_finished, is_terminating, name, ready_condition, uid};
-use k8s_openapi::api::core::v1::{ContainerPort, ObjectReference, Pod, Service, ServicePort};
+use crate::objects::{controller_reference, is_finished, is_terminating, name, ready_condition, reference};
+use k8s_openapi::api::core::v1::{ContainerPort, Pod, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -242,13 +242,7 @@ fn endpoint(service: &Service, pod: &Pod, address: String, publish_unready: bool
             terminating: Some(terminating),
         }),
         node_name: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-        target_ref: Some(ObjectReference {
-            kind: Some("Pod".to_owned()),
-            namespace: pod.metadata.namespace.clone(),
-            name: Some(name(&pod.metadata).to_owned()),
-            uid: Some(uid(&pod.metadata).to_owned()),
-            ..ObjectReference::default()
-        }),
+        target_ref: Some(reference(pod)),
         ..Endpoint::default()
     }
 }

@@ -1,7 +1,8 @@
 //! Which pods a Service selects, and which Services a pod concerns.
 
+use crate::Informers;
 use crate::objects::Labels;
-use controllers_runtime::{Delta, Informer, Key};
+use controllers_runtime::{Delta, Informer, Key, Queue};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use std::sync::Arc;
 
@@ -19,8 +20,16 @@ pub fn pods_of(pods: &Informer<Pod>, service: &Service) -> Vec<Arc<Pod>> {
     pods.filter(|pod| selects(service, pod.metadata.labels.as_ref())).collect()
 }
 
+/// Queues a Service when it changes, or a pod that it selects does.
+pub fn feed(informers: &Arc<Informers>, queue: &Queue<Key>) {
+    let keys = queue.clone();
+    informers.services.on_change(move |delta| keys.add(Key::of(delta.object().as_ref())));
+    let (keys, shared) = (queue.clone(), Arc::clone(informers));
+    informers.pods.on_change(move |delta| services_of(&shared.services, delta).for_each(|key| keys.add(key)));
+}
+
 /// The Services that select a pod, or did before it changed.
-pub fn services_of(services: &Informer<Service>, delta: &Delta<Pod>) -> impl Iterator<Item = Key> {
+fn services_of(services: &Informer<Service>, delta: &Delta<Pod>) -> impl Iterator<Item = Key> {
     let old = match delta {
         Delta::Applied { old: Some(old), .. } => old.metadata.labels.clone(),
         _ => None,
