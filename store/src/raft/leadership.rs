@@ -76,9 +76,7 @@ impl Leadership {
     pub(crate) fn leader_id(&self) -> Option<u64> {
         let (leader, leads, alone) = {
             let metrics = self.metrics.borrow_watched();
-            let voters = metrics.membership_config.membership().get_joint_config();
-            let alone = voters.len() == 1 && voters[0].len() == 1;
-            (metrics.current_leader?, metrics.state == ServerState::Leader, alone)
+            (metrics.current_leader?, metrics.state == ServerState::Leader, is_only_voter(&metrics))
         };
         if leads && alone {
             return Some(leader);
@@ -145,8 +143,7 @@ impl Leadership {
     pub(crate) fn is_alone_and_ready(&self) -> bool {
         let term = {
             let metrics = self.metrics.borrow_watched();
-            let voters = metrics.membership_config.membership().get_joint_config();
-            if metrics.state != ServerState::Leader || voters.len() != 1 || voters[0].len() != 1 {
+            if metrics.state != ServerState::Leader || !is_only_voter(&metrics) {
                 return false;
             }
             metrics.vote.leader_id().term
@@ -167,4 +164,10 @@ impl Leadership {
             },
         }
     }
+}
+
+/// Whether the cluster has one voter, which then needs nobody's consent.
+fn is_only_voter(metrics: &openraft::metrics::RaftServerMetrics<TypeConfig>) -> bool {
+    let voters = metrics.membership_config.membership().get_joint_config();
+    voters.len() == 1 && voters[0].len() == 1
 }
