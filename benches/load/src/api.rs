@@ -1,7 +1,7 @@
 //! `load api`: phases of one kind of request each, in a closed loop: a client sends its next request when its last one
 //! is answered. CPU is the whole server process's, with what its controllers do because of the request.
 
-use crate::connection::{Connection, JSON};
+use crate::connection::{Connection, GO_STREAM_WINDOW_BYTES, JSON};
 use crate::objects;
 use crate::phase::{Phase, Request};
 use crate::server::{NAMESPACE, Server, ServerArguments};
@@ -18,8 +18,6 @@ const GET_BAR: f64 = 60.0;
 const CREATE_BAR: f64 = 200.0;
 /// CPU of a listed object, in microseconds, at most.
 const LISTED_OBJECT_BAR: f64 = 5.0;
-/// What a client lets the server send ahead on one stream; Go's clients allow 4 MiB.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// How long the idle server is watched, to know what its CPU is without load.
 const IDLE_SECONDS: u64 = 3;
 
@@ -63,7 +61,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     println!("server pid {}", server.pid().unwrap_or_default());
     let mut drivers = JoinSet::new();
     let connections =
-        Connection::open_many(&server.target, arguments.connections, STREAM_WINDOW_BYTES, &mut drivers).await?;
+        Connection::open_many(&server.target, arguments.connections, GO_STREAM_WINDOW_BYTES, &mut drivers).await?;
 
     let before = server.cpu_seconds()?;
     tokio::time::sleep(Duration::from_secs(IDLE_SECONDS)).await;

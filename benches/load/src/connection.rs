@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 /// the others, which share this.
 const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 
+/// What Go's clients let the server send ahead on one stream.
+pub(crate) const GO_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// The media type of all objects here.
 pub(crate) const JSON: &str = "application/json";
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Two digits of every latency are exact.
 const SIGNIFICANT_DIGITS: u8 = 2;
+/// Bytes.
+pub(crate) const MEBIBYTE: u64 = 1024 * 1024;
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
 /// Latencies in microseconds.

@@ -1,11 +1,11 @@
 //! `load schedule`: pods for nodes that are only objects. Pods are created as fast as the server takes them; the time
 //! runs until a watcher of bound pods has seen the last one.
 
-use crate::connection::{Connection, JSON};
+use crate::connection::{Connection, GO_STREAM_WINDOW_BYTES, JSON};
 use crate::lines::Lines;
 use crate::objects;
 use crate::phase::{Phase, Request};
-use crate::report::microseconds_each;
+use crate::report::{MEBIBYTE, microseconds_each};
 use crate::server::{NAMESPACE, Server, ServerArguments};
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// The bound pods as they come; an update of one of them is no further pod.
 const ADDED: &[u8] = br#"{"type":"ADDED""#;
 /// Clients that create, on a quarter as many connections.
@@ -23,7 +22,6 @@ const CREATORS: usize = 16;
 const CONNECTIONS: usize = 4;
 /// Pods that are not bound this long after the first was created are counted as lost.
 const BOUND_SECONDS_MAX: u64 = 300;
-const MEBIBYTE: u64 = 1024 * 1024;
 
 /// Flags of `load schedule`.
 #[derive(Args)]
@@ -45,7 +43,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
         arguments.pods, arguments.nodes
     );
     let mut drivers = JoinSet::new();
-    let connections = Connection::open_many(&server.target, CONNECTIONS, STREAM_WINDOW_BYTES, &mut drivers).await?;
+    let connections = Connection::open_many(&server.target, CONNECTIONS, GO_STREAM_WINDOW_BYTES, &mut drivers).await?;
     let create = Request { method: Method::POST, path: "/api/v1/nodes".to_owned(), accept: JSON, body: node };
     let nodes = Phase::new("create Node", arguments.nodes, CREATORS, create).run(&server, &connections, 0).await?;
     println!("{nodes}");

@@ -1,11 +1,11 @@
 //! `load sync`: informers that all begin at once, as after a restart of their server. Each lists and watches the same
 //! pods by one watch with `sendInitialEvents`, and is in sync when the bookmark that ends the list has come.
 
-use crate::connection::{Connection, JSON};
+use crate::connection::{Connection, GO_STREAM_WINDOW_BYTES, JSON};
 use crate::lines::Lines;
 use crate::objects;
 use crate::phase::{Phase, Request};
-use crate::report::{Latencies, microseconds_each};
+use crate::report::{Latencies, MEBIBYTE, microseconds_each};
 use crate::server::{NAMESPACE, Server, ServerArguments};
 use anyhow::Result;
 use bytes::Bytes;
@@ -14,13 +14,10 @@ use http::Method;
 use std::time::Instant;
 use tokio::task::JoinSet;
 
-/// What an informer lets the server send ahead; Go's clients allow 4 MiB.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const ADDED: &[u8] = br#"{"type":"ADDED""#;
 const BOOKMARK: &[u8] = br#"{"type":"BOOKMARK""#;
 /// Clients that create the pods.
 const CREATORS: usize = 16;
-const MEBIBYTE: u64 = 1024 * 1024;
 
 /// Flags of `load sync`.
 #[derive(Args)]
@@ -45,7 +42,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
     let mut drivers = JoinSet::new();
     let connections =
-        Connection::open_many(&server.target, arguments.informers, STREAM_WINDOW_BYTES, &mut drivers).await?;
+        Connection::open_many(&server.target, arguments.informers, GO_STREAM_WINDOW_BYTES, &mut drivers).await?;
     let create = Request { method: Method::POST, path: path.clone(), accept: JSON, body: pod };
     let created = Phase::new("create Pod", arguments.pods, CREATORS, create).run(&server, &connections, 0).await?;
     println!("{created}");

@@ -15,3 +15,12 @@ pub use members::Members;
 pub use process::Process;
 pub use server::Server;
 pub use servers::Servers;
+
+/// Whether this machine is meant to run no containers; says so where the tests that need them report.
+pub fn containers_are_excused() -> bool {
+    let excused = std::env::var_os("RAFTSMAN_E2E_NO_CONTAINERS").is_some_and(|value| value == "1");
+    if excused {
+        eprintln!("NO CONTAINERS: RAFTSMAN_E2E_NO_CONTAINERS=1");
+    }
+    excused
+}

@@ -32,6 +32,7 @@ mod web;
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
+use e2e::containers_are_excused;
 
 type Scenario = (&'static str, fn(&Cluster) -> Result<()>);
 
@@ -61,8 +62,7 @@ const SCENARIOS: [Scenario; 20] = [
 // proves: KL-02, KL-04, KL-06, KL-07, KL-08
 #[test]
 fn real_containers_run_as_their_pods_say_and_outlive_the_server() -> Result<()> {
-    if cluster::is_excused() {
-        eprintln!("NO CONTAINERS: RAFTSMAN_E2E_NO_CONTAINERS=1");
+    if containers_are_excused() {
         return Ok(());
     }
     let mut cluster = Cluster::start().context("cannot run containers (see deploy/test for what it takes)")?;

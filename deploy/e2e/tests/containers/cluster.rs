@@ -16,11 +16,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The image that all pods run: a static busybox.
 pub(crate) const IMAGE: &str = "raftsman.local/hello:1";
 
-/// Whether this machine is meant to run no containers.
-pub(crate) fn is_excused() -> bool {
-    std::env::var_os("RAFTSMAN_E2E_NO_CONTAINERS").is_some_and(|value| value == "1")
-}
-
 /// A running cluster of one real node.
 pub(crate) struct Cluster {
     process: Option<Process>,
