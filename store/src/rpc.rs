@@ -4,6 +4,8 @@
 //! to [`crate::client::LocalStore`] as they are, and only the watch stream has a life of its own.
 
 mod authority;
+mod connection;
+mod dispatch;
 pub(crate) mod encoded;
 mod front;
 pub(crate) mod handled;
@@ -11,6 +13,7 @@ mod listener;
 mod range_stream;
 mod services;
 mod status;
+mod streams;
 mod tls;
 mod watch;
 

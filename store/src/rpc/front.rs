@@ -8,92 +8,81 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower::{Layer, Service};
 
+use super::dispatch::Dispatch;
+use super::handled::GRPC_STATUS;
 use crate::client::{COMPATIBLE_VERSION, LocalStore};
 
 const GRPC_TYPE: &[u8] = b"application/grpc";
-const GRPC_STATUS: &str = "grpc-status";
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// What etcd says that its cluster runs: the minor version of [`COMPATIBLE_VERSION`].
 const CLUSTER_VERSION: &str = "3.5.0";
 
-/// Puts [`Front`] before a service.
+/// What a listener answers with. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct FrontLayer {
+pub(super) struct Front {
     store: Arc<LocalStore>,
+    /// None where only the pages are served.
+    dispatch: Option<Dispatch>,
 }
 
-/// A service with the pages before it.
-#[derive(Clone)]
-pub(super) struct Front<S> {
-    inner: S,
-    store: Arc<LocalStore>,
-}
-
-impl FrontLayer {
+impl Front {
+    /// The pages and etcd's API.
     pub(super) fn new(store: &Arc<LocalStore>) -> Self {
-        Self { store: Arc::clone(store) }
-    }
-}
-
-impl<S> Layer<S> for FrontLayer {
-    type Service = Front<S>;
-
-    fn layer(&self, inner: S) -> Front<S> {
-        Front { inner, store: Arc::clone(&self.store) }
-    }
-}
-
-impl<S> Service<Request<Body>> for Front<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Error: 'static,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
+        Self { store: Arc::clone(store), dispatch: Some(Dispatch::new(store)) }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    /// The pages alone.
+    pub(super) fn pages(store: &Arc<LocalStore>) -> Self {
+        Self { store: Arc::clone(store), dispatch: None }
+    }
+
+    pub(super) fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         if kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC_TYPE)) {
-            let uri = request.uri().clone();
-            let follow = self.store.metrics().handled().call(uri.path());
-            let limit = request.headers().get(GRPC_TIMEOUT).and_then(|value| timeout(value.as_bytes()));
-            // Counted from here, so that it is over before our library notices.
-            let deadline = limit.map(|limit| Instant::now() + limit);
-            let answer = by(deadline, self.inner.call(request));
-            return answer.map(move |answer| answer.map(|answer| follow(reworded(answer, &uri)))).boxed();
+            return self.call(request).boxed();
         }
         let (store, method, uri) = (Arc::clone(&self.store), request.method().clone(), request.uri().clone());
-        async move { Ok(page(&store, &method, &uri).await) }.boxed()
+        async move { page(&store, &method, &uri).await }.boxed()
+    }
+
+    fn call(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + use<> {
+        let uri = request.uri().clone();
+        let follow = self.store.metrics().handled().call(uri.path());
+        let limit = request.headers().get(GRPC_TIMEOUT).and_then(|value| timeout(value.as_bytes()));
+        // Counted from here, so that it is over before our library notices.
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let answer = self.dispatch.as_ref().and_then(|dispatch| dispatch.call(request));
+        async move {
+            let answer = match answer {
+                Some(answer) => by(deadline, answer).await,
+                None => Status::unimplemented("").into_http(),
+            };
+            follow(reworded(answer, &uri))
+        }
     }
 }
 
 /// The answer, or that the client's time is over: our library says then that the client cancelled the call.
-async fn by<E>(
+async fn by(
     deadline: Option<Instant>,
-    answer: impl Future<Output = Result<Response<Body>, E>>,
-) -> Result<Response<Body>, E> {
-    match deadline {
+    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
+) -> Response<Body> {
+    let Ok(answer) = match deadline {
         None => answer.await,
         Some(deadline) => match tokio::time::timeout_at(deadline, answer).await {
             Ok(answer) => answer,
             Err(_) => Ok(Status::deadline_exceeded("context deadline exceeded").into_http()),
         },
-    }
+    };
+    answer
 }
 
 /// The time that a client gives its call, as gRPC writes it: at most eight digits and a unit.
@@ -221,12 +210,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_whose_time_is_over_is_told_so() {
-        let late = std::future::pending::<Result<Response<Body>, std::convert::Infallible>>();
-        let answer = by(Some(Instant::now()), late).await.expect("an answer");
+        let answer = by(Some(Instant::now()), std::future::pending()).await;
         let status = refusal(answer.headers()).expect("it failed");
         assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "context deadline exceeded"));
-        let ready = std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(Body::empty())));
-        let answer = by(Some(Instant::now()), ready).await.expect("an answer");
+        let answer = by(Some(Instant::now()), std::future::ready(Ok(Response::new(Body::empty())))).await;
         assert!(refusal(answer.headers()).is_none(), "what is there in time is answered");
     }
 

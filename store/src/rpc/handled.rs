@@ -2,9 +2,10 @@
 
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
-use prometheus::{IntCounterVec, Opts};
+use prometheus::{IntCounter, IntCounterVec, Opts};
+use std::sync::Arc;
+use tonic::Code;
 use tonic::body::Body;
-use tonic::{Code, Status};
 
 /// Every method that is served: service, method, type. Calls of others are not counted, or anybody could make labels.
 const METHODS: [(&str, &str, &str); 16] = [
@@ -25,21 +26,35 @@ const METHODS: [(&str, &str, &str); 16] = [
     ("etcdserverpb.Maintenance", "Status", UNARY),
     ("etcdserverpb.Maintenance", "Defragment", UNARY),
 ];
+/// Where gRPC says how a call ended: in the trailers, or in the head of one that brought nothing.
+pub(super) const GRPC_STATUS: &str = "grpc-status";
 const UNARY: &str = "unary";
 const SERVER_STREAM: &str = "server_stream";
 const BOTH_STREAM: &str = "bidi_stream";
 
-/// The counters. Cheap to clone.
+/// The counters of every method and code are there from the start, as with gRPC for Go. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Handled {
     started: IntCounterVec,
     handled: IntCounterVec,
+    methods: Arc<[Method]>,
 }
+
+struct Method {
+    /// As a request names it: `/service/method`.
+    path: String,
+    started: IntCounter,
+    /// By code.
+    handled: [IntCounter; CODES],
+}
+
+/// gRPC's codes are the numbers from 0.
+const CODES: usize = 17;
 
 /// A call under way; counted as handled when it goes.
 struct Call {
-    handled: IntCounterVec,
-    method: (&'static str, &'static str, &'static str),
+    methods: Arc<[Method]>,
+    method: usize,
     code: Code,
 }
 
@@ -48,18 +63,24 @@ impl Handled {
         let counters = |name: &str, help: &str, labels: &[&str]| {
             IntCounterVec::new(Opts::new(name, help), labels).expect("name and labels are valid")
         };
-        Self {
-            started: counters(
-                "grpc_server_started_total",
-                "Total number of RPCs started on the server.",
-                &["grpc_method", "grpc_service", "grpc_type"],
-            ),
-            handled: counters(
-                "grpc_server_handled_total",
-                "Total number of RPCs completed on the server, regardless of success or failure.",
-                &["grpc_code", "grpc_method", "grpc_service", "grpc_type"],
-            ),
-        }
+        let started = counters(
+            "grpc_server_started_total",
+            "Total number of RPCs started on the server.",
+            &["grpc_method", "grpc_service", "grpc_type"],
+        );
+        let handled = counters(
+            "grpc_server_handled_total",
+            "Total number of RPCs completed on the server, regardless of success or failure.",
+            &["grpc_code", "grpc_method", "grpc_service", "grpc_type"],
+        );
+        let methods = METHODS.into_iter().map(|(service, method, kind)| Method {
+            path: format!("/{service}/{method}"),
+            started: started.with_label_values(&[method, service, kind]),
+            handled: std::array::from_fn(|code| {
+                handled.with_label_values(&[name(Code::from_i32(code as i32)), method, service, kind])
+            }),
+        });
+        Self { methods: methods.collect(), started, handled }
     }
 
     pub(crate) fn started(&self) -> &IntCounterVec {
@@ -72,13 +93,10 @@ impl Handled {
 
     /// Begins to count a call of `path`. What comes out is to be given the answer.
     pub(super) fn call(&self, path: &str) -> impl FnOnce(Response<Body>) -> Response<Body> + use<> {
-        let called = path.strip_prefix('/').and_then(|path| path.split_once('/'));
-        let method = METHODS.into_iter().find(|(service, method, _)| called == Some((service, method)));
-        let call = method.map(|method| {
-            let (service, name, kind) = method;
-            self.started.with_label_values(&[name, service, kind]).inc();
+        let call = self.methods.iter().position(|method| method.path == path).map(|method| {
+            self.methods[method].started.inc();
             // What is given up before it ends has been cancelled.
-            Call { handled: self.handled.clone(), method, code: Code::Cancelled }
+            Call { methods: Arc::clone(&self.methods), method, code: Code::Cancelled }
         });
         move |answer| match call {
             None => answer,
@@ -103,18 +121,15 @@ impl Call {
     }
 
     fn ends_with(&mut self, headers: &HeaderMap) -> bool {
-        let status = Status::from_header_map(headers);
-        if let Some(status) = &status {
-            self.code = status.code();
-        }
-        status.is_some()
+        let code = headers.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()));
+        self.code = code.unwrap_or(self.code);
+        code.is_some()
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let (service, method, kind) = self.method;
-        self.handled.with_label_values(&[name(self.code), method, service, kind]).inc();
+        self.methods[self.method].handled[self.code as usize].inc();
     }
 }
 

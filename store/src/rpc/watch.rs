@@ -28,7 +28,7 @@ use crate::watch::{Cursor, Group, Selected, Step, refusal};
 /// Watches of one stream. A further one is refused as cancelled.
 const WATCHES_MAX: usize = 100_000;
 /// A response with `fragment` is cut when its events have this many bytes, as etcd cuts at its limit for a message.
-const FRAGMENT_BYTES_MAX: usize = super::listener::MESSAGE_BYTES_MAX;
+const FRAGMENT_BYTES_MAX: usize = super::dispatch::MESSAGE_BYTES_MAX;
 /// Watch id of a progress mark that stands for the whole stream, and of a refused watch.
 const NO_WATCH: i64 = -1;
 
