@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::codec::{self, Format};
 use crate::gotext;
 use crate::gvk::GroupVersionKind;
-use crate::schema::{self, Body, FieldValidation, Schema};
+use crate::schema::{self, Body, FieldValidation, Reader, Schema};
 use crate::status::Status;
 
 pub use json::{COPIED_BYTES_MAX, OPERATIONS_MAX};
@@ -61,12 +61,7 @@ enum Content {
 impl Patch {
     /// Parses a body. What is no patch is a 400, what is too long a 413.
     pub fn parse(kind: PatchType, body: &[u8]) -> Result<Patch, Status> {
-        let decoded = codec::decode(Format::Json, body).map_err(|error| {
-            let error = match error {
-                codec::DecodeError::Json(text) | codec::DecodeError::Yaml(text) => text,
-            };
-            Status::bad_request(kind.decoding(&error))
-        })?;
+        let decoded = codec::decode(Format::Json, body).map_err(|_| Status::bad_request("invalid JSON patch"))?;
         let content = match (kind, decoded.value) {
             (PatchType::Json, value) => Content::Json(json::Operations::parse(value)?),
             (PatchType::Merge, patch @ Value::Object(_)) => Content::Merge(patch),
@@ -108,7 +103,12 @@ impl Patch {
             Content::StrategicMerge(patch) => gotext::plain(patch),
             _ => self.apply_unchecked(original, expected).map(|object| object.to_string()).unwrap_or_default(),
         };
-        let warnings = schema::check_patched(&mut object, self.duplicates.clone(), expected, validation, shown)?;
+        let reader = match &self.content {
+            Content::StrategicMerge(_) => Reader::Converter,
+            _ => Reader::Json,
+        };
+        let duplicates = self.duplicates.clone();
+        let warnings = schema::check_patched(&mut object, duplicates, expected, validation, reader, shown)?;
         Ok(Body { object, warnings })
     }
 

@@ -17,7 +17,7 @@ pub mod protobuf;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-pub use conform::ERRORS_MAX;
+pub use conform::{ERRORS_MAX, Reader};
 pub use decode::{Body, FieldValidation, check_patched, decode_body, decode_value, strict_decoding_error};
 pub use facts::{Definition, Field, ListKind, PatchStrategy, Scalar, Shape};
 

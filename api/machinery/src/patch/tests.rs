@@ -84,8 +84,12 @@ fn json_patches_that_do_not_apply_are_rejected() {
                 .into()
         ))
     );
-    let bad = Patch::parse(PatchType::Merge, b"{").unwrap_err();
-    assert_eq!((bad.code, bad.message.as_str()), (400, "error decoding patch: unexpected end of JSON input"));
+    for kind in [PatchType::Json, PatchType::Merge, PatchType::StrategicMerge] {
+        for text in ["{", "{bad", "", "{}}"] {
+            let bad = Patch::parse(kind, text.as_bytes()).unwrap_err();
+            assert_eq!((bad.code, bad.message.as_str()), (400, "invalid JSON patch"), "{kind:?} {text}");
+        }
+    }
 }
 
 // proves: AM-07

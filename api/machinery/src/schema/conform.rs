@@ -1,6 +1,7 @@
 //! Makes a decoded value what Go's typed decoder would have made of it.
 //!
-//! Wrong types are refused in the words of Go's `encoding/json`. Unknown fields are removed and reported with their
+//! Wrong types are refused in the words of Go's `encoding/json`, or of the converter that makes typed objects of patched
+//! maps ([`Reader`]). Unknown fields are removed and reported with their
 //! paths. Values are brought to the form in which upstream would store them: no nulls, no optional fields that are empty
 //! or zero (unless Go has a pointer there), canonical quantities, times in UTC. So the bytes that are stored are canonical however they were written.
 
@@ -16,11 +17,26 @@ use crate::value::type_of;
 /// Unknown fields that one body is told about; the rest is removed without a word, as upstream does.
 pub const ERRORS_MAX: usize = 100;
 
+/// Which of upstream's readers is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// `encoding/json`: bodies, and what JSON patches and merge patches make.
+    Json,
+    /// `FromUnstructured`: what strategic merge patches make. It names no field, takes whole numbers written as fractions,
+    /// and cuts numbers that are too long.
+    Converter,
+}
+
 impl Definition {
     /// Checks, prunes and normalizes an object of this type. Returns the complaints about unknown fields
     /// (`unknown field "spec.foo"`), or the error of the first wrong type.
     pub fn conform(&self, value: &mut Value) -> Result<Vec<String>, String> {
-        let mut walk = Walk { schema: Schema::get(), unknown: Vec::new() };
+        self.conform_as(value, Reader::Json)
+    }
+
+    /// The same in another reader's way.
+    pub fn conform_as(&self, value: &mut Value, reader: Reader) -> Result<Vec<String>, String> {
+        let mut walk = Walk { schema: Schema::get(), unknown: Vec::new(), reader };
         let Some(fields) = value.as_object_mut() else {
             return Err(format!("json: cannot unmarshal {} into Go value of type {}", type_of(value), go_name(self)));
         };
@@ -59,7 +75,8 @@ impl At<'_> {
         path
     }
 
-    /// As Go's type errors write it: fields of structs only, behind the innermost struct's name.
+    /// As Go's type errors write it: fields of structs only, behind the innermost struct's name. A field of an embedded
+    /// struct stands behind that one's name.
     fn go_field(&self) -> String {
         let mut names = Vec::new();
         let mut innermost = None;
@@ -68,6 +85,7 @@ impl At<'_> {
             if let Step::Field(name, owner) = here.step {
                 innermost.get_or_insert(owner);
                 names.push(name);
+                names.extend(embedded(owner, name));
             }
             at = here.parent;
         }
@@ -76,9 +94,28 @@ impl At<'_> {
     }
 }
 
+/// The struct within `owner` that Go finds the field in, where it is not `owner` itself.
+fn embedded(owner: &str, field: &str) -> Option<&'static str> {
+    let found = match owner {
+        "Probe" => (matches!(field, "exec" | "httpGet" | "tcpSocket" | "grpc"), "ProbeHandler"),
+        "Volume" => (field != "name", "VolumeSource"),
+        "EphemeralContainer" => (field != "targetContainerName", "EphemeralContainerCommon"),
+        "ConfigMapEnvSource"
+        | "SecretEnvSource"
+        | "ConfigMapKeySelector"
+        | "SecretKeySelector"
+        | "ConfigMapVolumeSource"
+        | "ConfigMapProjection"
+        | "SecretProjection" => (field == "name", "LocalObjectReference"),
+        _ => (false, ""),
+    };
+    found.0.then_some(found.1)
+}
+
 struct Walk {
     schema: &'static Schema,
     unknown: Vec<String>,
+    reader: Reader,
 }
 
 impl Walk {
@@ -114,6 +151,9 @@ impl Walk {
     }
 
     fn value(&mut self, field: &Field, value: &mut Value, at: &At<'_>) -> Result<(), String> {
+        if self.reader == Reader::Converter {
+            convert_number(&field.shape, value);
+        }
         match (&field.shape, &mut *value) {
             (Shape::String, Value::String(_))
             | (Shape::Boolean, Value::Bool(_))
@@ -124,7 +164,10 @@ impl Walk {
                 _ => Err(self.wrong_type(field, value, at)),
             },
             (Shape::Int64, Value::Number(number)) if number.is_i64() => Ok(()),
-            (Shape::Bytes, Value::String(text)) => bytes(text),
+            (Shape::Bytes, Value::String(text)) => bytes(text).map_err(|error| match self.reader {
+                Reader::Json => error,
+                Reader::Converter => format!("error decoding from json: {error}"),
+            }),
             (Shape::List(item), Value::Array(items)) => {
                 for (index, one) in items.iter_mut().enumerate() {
                     self.item(item, one, &At { parent: Some(at), step: Step::Index(index) })?;
@@ -175,12 +218,38 @@ impl Walk {
     }
 
     fn wrong_type(&self, field: &Field, value: &Value, at: &At<'_>) -> String {
+        if self.reader == Reader::Converter {
+            return self.not_convertible(field, value);
+        }
         let found = match (&field.shape, value) {
             (Shape::Int32 | Shape::Int64, Value::Number(number)) => format!("number {number}"),
             _ => type_of(value).to_string(),
         };
         let (place, expected) = (at.go_field(), self.go_type(field));
         format!("json: cannot unmarshal {found} into Go struct field {place} of type {expected}")
+    }
+
+    /// In the converter's words: Go converts between numbers, and from whole numbers to strings, but not here.
+    fn not_convertible(&self, field: &Field, value: &Value) -> String {
+        let found = match value {
+            Value::Null => "invalid",
+            Value::Bool(_) => "bool",
+            Value::Number(number) if number.is_i64() || number.is_u64() => "int64",
+            Value::Number(_) => "float64",
+            Value::String(_) => "string",
+            Value::Array(_) => "slice",
+            Value::Object(_) => "map",
+        };
+        match &field.shape {
+            Shape::List(_) | Shape::Bytes => format!("cannot restore slice from {found}"),
+            Shape::Map(_) | Shape::Any => format!("cannot restore map from {found}"),
+            Shape::Ref(_) => format!("cannot restore struct from: {found}"),
+            Shape::String if found == "int64" => "cannot convert int64 to string".into(),
+            Shape::Int32 | Shape::Int64 if found == "float64" => {
+                format!("cannot convert float64 to {}", self.go_type(field))
+            }
+            _ => format!("unrecognized type: {}", self.go_type(field)),
+        }
     }
 
     fn go_type(&self, field: &Field) -> String {
@@ -197,6 +266,25 @@ impl Walk {
             Shape::Map(item) => format!("map[string]{}", self.go_type(item)),
         }
     }
+}
+
+/// What Go's conversion makes of a number that the field's type has no room for.
+fn convert_number(shape: &Shape, value: &mut Value) {
+    if !matches!(shape, Shape::Int32 | Shape::Int64) {
+        return;
+    }
+    let Value::Number(number) = &*value else { return };
+    // The greatest numbers that doubles tell apart from their neighbours.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= WHOLE_MAX);
+    let Some(mut whole) = number.as_i64().or_else(|| whole.and_then(|whole| format!("{whole:.0}").parse().ok())) else {
+        return;
+    };
+    if matches!(shape, Shape::Int32) {
+        let [a, b, c, d, ..] = whole.to_le_bytes();
+        whole = i32::from_le_bytes([a, b, c, d]).into();
+    }
+    *value = whole.into();
 }
 
 fn go_name(definition: &Definition) -> String {

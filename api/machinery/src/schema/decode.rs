@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Definition, ERRORS_MAX, Schema};
+use super::{Definition, ERRORS_MAX, Reader, Schema};
 use crate::codec::{self, Format};
 use crate::field::{Error, ErrorList, Path};
 use crate::gotext::quote;
@@ -113,6 +113,7 @@ pub fn check_patched(
     duplicates: Vec<String>,
     expected: &GroupVersionKind,
     validation: FieldValidation,
+    reader: Reader,
     shown: impl FnOnce() -> String,
 ) -> Result<Vec<String>, Status> {
     let refuse = |why: String| {
@@ -124,7 +125,7 @@ pub fn check_patched(
         Ok(None) => return Ok(duplicates),
         Err(mismatch) => return Err(refuse(mismatch.why)),
     };
-    let unknown = match definition.conform(object) {
+    let unknown = match definition.conform_as(object, reader) {
         Ok(unknown) => unknown,
         Err(why) => return Err(refuse(why)),
     };

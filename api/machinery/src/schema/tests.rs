@@ -168,10 +168,12 @@ fn a_body_of_another_kind_is_refused() {
 
 #[test]
 fn a_bad_patch_result_is_invalid_with_the_patch_as_value() {
+    let check = |object: &mut Value, reader| {
+        let expected = gvk("apps", "Deployment");
+        check_patched(object, Vec::new(), &expected, FieldValidation::Warn, reader, || "SHOWN".into())
+    };
     let mut object = json!({"spec": {"replicas": "x"}});
-    let status =
-        check_patched(&mut object, Vec::new(), &gvk("apps", "Deployment"), FieldValidation::Warn, || "SHOWN".into())
-            .unwrap_err();
+    let status = check(&mut object, Reader::Json).unwrap_err();
     assert_eq!(
         (status.code, status.message.as_str()),
         (
@@ -179,6 +181,62 @@ fn a_bad_patch_result_is_invalid_with_the_patch_as_value() {
             r#" "" is invalid: patch: Invalid value: "SHOWN": json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"#
         )
     );
+}
+
+#[test]
+fn what_a_strategic_patch_made_is_refused_in_the_words_of_the_converter() {
+    let read = |spec: Value| {
+        let mut object = json!({ "spec": spec });
+        let definition = Schema::get().kind("apps", "v1", "Deployment").unwrap();
+        definition.conform_as(&mut object, Reader::Converter).map(|_| object["spec"].clone())
+    };
+    let in_pod = |spec: Value| json!({"template": {"spec": spec}});
+    for (spec, complaint) in [
+        (json!({"replicas": "x"}), "unrecognized type: int32"),
+        (json!({"replicas": {}}), "unrecognized type: int32"),
+        (json!({"replicas": 1.5}), "cannot convert float64 to int32"),
+        (json!({"selector": {"matchLabels": {"a": 1}}}), "cannot convert int64 to string"),
+        (json!({"selector": {"matchLabels": {"a": 1.5}}}), "unrecognized type: string"),
+        (json!({"selector": {"matchLabels": "x"}}), "cannot restore map from string"),
+        (json!({"strategy": []}), "cannot restore struct from: slice"),
+        (
+            json!({"strategy": {"rollingUpdate": {"maxSurge": true}}}),
+            "json: cannot unmarshal bool into Go value of type int32",
+        ),
+        (in_pod(json!({"containers": "x"})), "cannot restore slice from string"),
+        (in_pod(json!({"hostNetwork": 1})), "unrecognized type: bool"),
+        (in_pod(json!({"terminationGracePeriodSeconds": "1"})), "unrecognized type: int64"),
+    ] {
+        assert_eq!(read(spec.clone()), Err(complaint.to_owned()), "{spec}");
+    }
+    assert_eq!(read(json!({"replicas": 2.0})), Ok(json!({"replicas": 2})));
+    assert_eq!(read(json!({"replicas": 3_000_000_000_i64})), Ok(json!({"replicas": -1_294_967_296})));
+}
+
+#[test]
+fn an_error_within_an_embedded_struct_names_it() {
+    let refused = |spec: Value| {
+        let mut pod = json!({ "spec": spec });
+        Schema::get().kind("", "v1", "Pod").unwrap().conform(&mut pod).unwrap_err()
+    };
+    for (spec, place) in [
+        (
+            json!({"containers": [{"readinessProbe": {"httpGet": {"path": true}}}]}),
+            "HTTPGetAction.spec.containers.readinessProbe.ProbeHandler.httpGet.path",
+        ),
+        (
+            json!({"containers": [{"readinessProbe": {"periodSeconds": true}}]}),
+            "Probe.spec.containers.readinessProbe.periodSeconds",
+        ),
+        (
+            json!({"volumes": [{"configMap": {"name": true}}]}),
+            "ConfigMapVolumeSource.spec.volumes.VolumeSource.configMap.LocalObjectReference.name",
+        ),
+        (json!({"volumes": [{"name": true}]}), "Volume.spec.volumes.name"),
+    ] {
+        let text = refused(spec);
+        assert!(text.contains(&format!("into Go struct field {place} of type")), "{text}");
+    }
 }
 
 #[test]
