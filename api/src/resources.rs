@@ -24,7 +24,7 @@ pub mod events;
 pub mod rbac;
 pub mod scheduling;
 
-mod cells;
+pub(crate) mod cells;
 mod check;
 mod lifecycle;
 mod pod_spec;

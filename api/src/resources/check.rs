@@ -121,7 +121,12 @@ pub(crate) fn config_key(value: &str, path: &Path, errors: &mut ErrorList) {
 /// An IP address.
 pub(crate) fn ip(value: &str, path: &Path, errors: &mut ErrorList) {
     if value.parse::<IpAddr>().is_err() {
-        let text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u8>().is_ok();
+        let text = if value.split('.').count() == 4 && value.split('.').all(is_number) {
+            "must not have leading 0s"
+        } else {
+            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        };
         errors.push(Error::invalid(path, value, text));
     }
 }

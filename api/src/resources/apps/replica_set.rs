@@ -88,7 +88,7 @@ impl Strategy for ReplicaSet {
     }
 
     fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
-        warnings::of_spec(&object["spec"]["template"]["spec"], &Path::of(&["spec", "template", "spec"]))
+        warnings::of_template(&object["spec"]["template"], &Path::of(&["spec", "template"]))
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -207,12 +207,13 @@ fn affinity_and_dns_settings_are_checked() {
                 .to_owned(),
         ]
     );
-    let dns = json!({"dnsConfig": {"nameservers": ["1.1.1.1", "2", "3.3.3.3", "4.4.4.4"], "options": [{}], "searches": ["a_b.c.", "."]}});
+    let dns = json!({"dnsConfig": {"nameservers": ["1.1.1.1", "2", "03.3.3.3", "4.4.4.4"], "options": [{}], "searches": ["a_b.c.", "."]}});
     assert_eq!(
         check(json!({}), dns),
         [
-            "s.dnsConfig.nameservers: Invalid value: [\"1.1.1.1\",\"2\",\"3.3.3.3\",\"4.4.4.4\"]: must not have more than 3 nameservers",
+            "s.dnsConfig.nameservers: Invalid value: [\"1.1.1.1\",\"2\",\"03.3.3.3\",\"4.4.4.4\"]: must not have more than 3 nameservers",
             "s.dnsConfig.nameservers[1]: Invalid value: \"2\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            "s.dnsConfig.nameservers[2]: Invalid value: \"03.3.3.3\": must not have leading 0s",
             "s.dnsConfig.options[0]: Required value: must not be empty",
         ]
     );

@@ -389,23 +389,6 @@ fn pods_are_found_by_node_phase_and_address() {
     assert_eq!(Pod.field_label_error("spec.image"), "field label not supported: spec.image");
 }
 
-#[test]
-fn surprising_pods_are_warned_about() {
-    let mut pod = pod();
-    pod["metadata"]["name"] = json!("a.b");
-    pod["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]);
-    pod["spec"]["containers"][0]["resources"] = json!({"requests": {"memory": "100m"}});
-    let warnings = Pod.warnings(&pod, None);
-    assert_eq!(
-        warnings[1..],
-        [
-            "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
-            "spec.containers[0].resources.requests[memory]: fractional byte value \"100m\" is invalid, must be an integer",
-        ]
-    );
-    assert!(warnings[0].starts_with("metadata.name: this is used in the Pod's hostname, which can result in"));
-}
-
 // proves: AM-30
 #[test]
 fn the_status_of_a_row_tells_how_the_containers_are() {

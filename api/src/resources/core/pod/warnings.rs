@@ -1,6 +1,12 @@
-//! Warnings about pods and templates that are accepted but will surprise.
+//! Warnings about pods and templates that are accepted but will surprise, in upstream's order.
 
-use crate::resources::value::{has, int, list, name, pairs, quantity, text};
+mod containers;
+mod deprecated;
+
+#[cfg(test)]
+mod tests;
+
+use crate::resources::value::{has, int, list, name, text};
 use api_machinery::field::Path;
 use api_machinery::names;
 use serde_json::Value;
@@ -16,33 +22,17 @@ pub(crate) fn of_pod(pod: &Value) -> Vec<String> {
              is recommended: [{listed}]"
         ));
     }
-    warnings.extend(of_spec(&pod["spec"], &Path::root("spec")));
+    of_spec(pod, None, &mut warnings);
     warnings
 }
 
-/// Warnings about the spec of a Pod or a template.
-pub(crate) fn of_spec(spec: &Value, path: &Path) -> Vec<String> {
+/// Warnings about a pod template at this path.
+pub(crate) fn of_template(template: &Value, path: &Path) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (index, volume) in list(spec, "volumes").iter().enumerate() {
-        if has(volume, "gitRepo") {
-            warnings.push(format!(
-                "{}: deprecated in v1.11, and disabled by default in v1.33+",
-                path.child("volumes").index(index).child("gitRepo")
-            ));
-        }
-    }
-    for key in ["initContainers", "containers"] {
-        let containers = list(spec, key);
-        for (index, container) in containers.iter().enumerate() {
-            let path = path.child(key).index(index);
-            shadowed_variables(container, &path.child("env"), &mut warnings);
-            repeated_ports(container, &path.child("ports"), &mut warnings);
-            for list in ["limits", "requests"] {
-                fractional_bytes(&container["resources"], list, &path.child("resources"), &mut warnings);
-            }
-        }
-    }
-    if int(spec, "terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+    of_spec(template, Some(path), &mut warnings);
+    let path = path.child("spec");
+    // A pod of its own has been given another period by now.
+    if int(&template["spec"], "terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
         warnings.push(format!(
             "{}: must be >= 0; negative values are invalid and will be treated as 1",
             path.child("terminationGracePeriodSeconds")
@@ -51,39 +41,54 @@ pub(crate) fn of_spec(spec: &Value, path: &Path) -> Vec<String> {
     warnings
 }
 
-fn shadowed_variables(container: &Value, path: &Path, warnings: &mut Vec<String>) {
-    let variables = list(container, "env");
-    for (index, variable) in variables.iter().enumerate() {
-        let name = text(variable, "name");
-        let refers = text(variable, "value").contains(&format!("$({name})"));
-        if !refers && variables[..index].iter().any(|earlier| text(earlier, "name") == name) {
-            warnings.push(format!(
-                "{}: hides previous definition of \"{name}\", which may be dropped when using apply",
-                path.index(index)
-            ));
+fn of_spec(pod: &Value, path: Option<&Path>, warnings: &mut Vec<String>) {
+    let child = |name| path.map_or_else(|| Path::root(name), |path| path.child(name));
+    let (spec, metadata, path) = (&pod["spec"], child("metadata"), child("spec"));
+    deprecated::labels(spec, &path, warnings);
+    for (index, constraint) in list(spec, "topologySpreadConstraints").iter().enumerate() {
+        let path = path.child("topologySpreadConstraints").index(index);
+        deprecated::topology_key(constraint, &path, warnings);
+        null_selector(constraint, &path, warnings);
+    }
+    deprecated::annotations(&pod["metadata"], &metadata, warnings);
+    deprecated::volumes(spec, &path, warnings);
+    repeated(spec, &path, "hostAliases", "ip", warnings);
+    repeated(spec, &path, "imagePullSecrets", "name", warnings);
+    for (index, secret) in list(spec, "imagePullSecrets").iter().enumerate() {
+        if text(secret, "name").is_empty() {
+            let path = path.child("imagePullSecrets").index(index).child("name");
+            warnings.push(format!("{path}: invalid empty name \"\""));
+        }
+    }
+    containers::of_all(spec, &path, warnings);
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let (affinity, path) = (&spec["affinity"][kind], path.child("affinity").child(kind));
+        const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+        const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+        for (index, term) in list(affinity, REQUIRED).iter().enumerate() {
+            null_selector(term, &path.child(REQUIRED).index(index), warnings);
+        }
+        for (index, term) in list(affinity, PREFERRED).iter().enumerate() {
+            let path = path.child(PREFERRED).index(index).child("podAffinityTerm");
+            null_selector(&term["podAffinityTerm"], &path, warnings);
         }
     }
 }
 
-fn repeated_ports(container: &Value, path: &Path, warnings: &mut Vec<String>) {
-    let key = |port: &Value| (int(port, "containerPort"), text(port, "protocol").to_owned(), int(port, "hostPort"));
-    let ports = list(container, "ports");
-    for (index, port) in ports.iter().enumerate() {
-        if let Some(earlier) = ports[..index].iter().position(|earlier| key(earlier) == key(port)) {
-            warnings.push(format!("{}: duplicate port definition with {}", path.index(index), path.index(earlier)));
-        }
+fn null_selector(term: &Value, path: &Path, warnings: &mut Vec<String>) {
+    if !has(term, "labelSelector") {
+        let path = path.child("labelSelector");
+        warnings.push(format!("{path}: a null labelSelector results in matching no pod"));
     }
 }
 
-fn fractional_bytes(resources: &Value, list: &'static str, path: &Path, warnings: &mut Vec<String>) {
-    for (name, amount) in pairs(resources, list) {
-        let fractional = quantity(amount).is_some_and(|amount| !amount.is_whole());
-        if matches!(name, "memory" | "ephemeral-storage") && fractional {
-            let amount = amount.as_str().unwrap_or("");
-            warnings.push(format!(
-                "{}: fractional byte value \"{amount}\" is invalid, must be an integer",
-                path.child(list).key(name)
-            ));
+/// Items of a list that are told apart by a field, and are not.
+fn repeated(spec: &Value, path: &Path, list_name: &'static str, key: &'static str, warnings: &mut Vec<String>) {
+    let items = list(spec, list_name);
+    for (index, item) in items.iter().enumerate() {
+        if items[..index].iter().any(|earlier| text(earlier, key) == text(item, key)) {
+            let path = path.child(list_name).index(index).child(key);
+            warnings.push(format!("{path}: duplicate {key} \"{}\"", text(item, key)));
         }
     }
 }
