@@ -10,8 +10,17 @@ mod service_account;
 mod taint_nodes;
 
 use crate::registry::{Cx, Kind, Registry};
+use api_machinery::meta;
 use api_machinery::status::Status;
 use serde_json::Value;
+
+/// What refusals call a new object: names are generated only after admission.
+fn name_of(object: &Value) -> &str {
+    match meta::name(object) {
+        "" => meta::generate_name(object),
+        name => name,
+    }
+}
 
 /// Before an object is created.
 ///

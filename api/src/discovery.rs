@@ -80,7 +80,8 @@ impl Discovery {
         let mut paths: Vec<&str> = legacy.keys().map(String::as_str).chain(PATHS.iter().copied()).collect();
         paths.sort_unstable();
         let root = serde_json::json!({ "paths": paths });
-        legacy.insert(String::new(), Document::new(root.to_string().into(), json));
+        // Alone among the documents, upstream's index is written to be read by people.
+        legacy.insert(String::new(), Document::new(format!("{root:#}").into(), json));
         let aggregated_type = HeaderValue::from_static(aggregated::MEDIA_TYPE);
         let aggregated = ["/api", "/apis"]
             .into_iter()

@@ -3,7 +3,6 @@
 
 use crate::registry::{Cx, Kind, Registry};
 use api_machinery::gvk::GroupResource;
-use api_machinery::meta;
 use api_machinery::status::{Cause, Status};
 use api_storage::{ReadRevision, StorageError};
 use serde_json::Value;
@@ -32,8 +31,7 @@ pub(super) async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>, object
         message: format!("namespace {} is being terminated", cx.namespace),
         field: "metadata.namespace".to_owned(),
     };
-    let name = if meta::generate_name(object).is_empty() { meta::name(object) } else { "" };
-    Err(Status::forbidden(kind.resource(), name, why).with_cause(cause))
+    Err(Status::forbidden(kind.resource(), super::name_of(object), why).with_cause(cause))
 }
 
 pub(super) fn delete(kind: &Kind, name: &str) -> Result<(), Status> {

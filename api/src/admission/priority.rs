@@ -30,7 +30,7 @@ pub(super) fn delete_class(kind: &Kind, name: &str) -> Result<(), Status> {
 pub(super) async fn create_pod(registry: &Registry, kind: &Kind, pod: &mut Value) -> Result<(), Status> {
     let Some(classes) = registry.kinds().stored("scheduling.k8s.io", "priorityclasses") else { return Ok(()) };
     let name = value::str_or_empty(pod, &["spec", "priorityClassName"]).to_owned();
-    let refuse = |why: String| Status::forbidden(kind.resource(), meta::name(pod), why);
+    let refuse = |why: String| Status::forbidden(kind.resource(), super::name_of(pod), why);
     let class = if name.is_empty() {
         default_class(classes).await?
     } else {

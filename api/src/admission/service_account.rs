@@ -32,7 +32,7 @@ pub(super) async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>, pod: &
     value::set(pod, &["spec", "serviceAccount"], name.clone());
     let account = find(accounts, cx.namespace, &name).await.map_err(|why| {
         let why = format!("error looking up service account {}/{name}: {why}", cx.namespace);
-        Status::forbidden(kind.resource(), meta::name(pod), why)
+        Status::forbidden(kind.resource(), super::name_of(pod), why)
     })?;
     let automount = value::bool_at(pod, &["spec", "automountServiceAccountToken"])
         .or_else(|| value::bool_at(&account, &["automountServiceAccountToken"]))
@@ -67,7 +67,7 @@ async fn find(accounts: &Kind, namespace: &str, name: &str) -> Result<Value, Str
 
 /// A mirror pod is a static pod's image in the API: it must not gain rights that the node's file does not have.
 fn check_mirror(kind: &Kind, pod: &Value) -> Result<(), Status> {
-    let refuse = |why: &str| Err(Status::forbidden(kind.resource(), meta::name(pod), why));
+    let refuse = |why: &str| Err(Status::forbidden(kind.resource(), super::name_of(pod), why));
     if !value::str_or_empty(pod, &["spec", "serviceAccountName"]).is_empty() {
         return refuse("a mirror pod may not reference service accounts");
     }

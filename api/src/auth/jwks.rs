@@ -19,14 +19,16 @@ pub fn keys(tokens: &Tokens) -> Response<Body> {
 pub fn configuration(tokens: &Tokens) -> Response<Body> {
     let issuer = tokens.issuer();
     let (_, algorithm) = tokens.key().decoding();
-    let document = json!({
-        "issuer": issuer,
-        "jwks_uri": format!("{}/openid/v1/jwks", issuer.trim_end_matches('/')),
-        "response_types_supported": ["id_token"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [format!("{algorithm:?}")],
-    });
-    cached("application/json", document.to_string())
+    // In the order in which upstream writes it.
+    let fields = [
+        ("issuer", json!(issuer)),
+        ("jwks_uri", json!(format!("{}/openid/v1/jwks", issuer.trim_end_matches('/')))),
+        ("response_types_supported", json!(["id_token"])),
+        ("subject_types_supported", json!(["public"])),
+        ("id_token_signing_alg_values_supported", json!([format!("{algorithm:?}")])),
+    ];
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    cached("application/json", format!("{{{}}}", fields.join(",")))
 }
 
 fn cached(media_type: &'static str, text: String) -> Response<Body> {

@@ -47,7 +47,8 @@ impl Call<'_> {
     /// The rows of a table that answers this request.
     pub(super) fn rows(&self) -> Result<table::Rows<'_>, Status> {
         let include = table::include_object(self.query())?;
-        Ok(table::Rows { kind: self.kind, include, now: jiff::Timestamp::now() })
+        let of_scales = self.cx.info.subresource() == "scale";
+        Ok(table::Rows { kind: self.kind, of_scales, include, now: jiff::Timestamp::now() })
     }
 
     /// One page in the form that was asked for.

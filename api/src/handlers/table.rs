@@ -4,18 +4,27 @@
 use super::query::Query;
 use super::{list_body, partial};
 use crate::registry::{Kind, Object};
+use crate::resources::cells;
 use api_machinery::list::ListMeta;
+use api_machinery::meta;
 use api_machinery::status::Status;
-use api_machinery::table::{self, IncludeObject};
+use api_machinery::table::{self, Column, IncludeObject};
+use api_machinery::value;
 use api_storage::{ListPage, StorageError, WatchItem};
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// What a table of Scales shows.
+const SCALE_COLUMNS: &[Column] =
+    &[Column::NAME, Column::new("Desired", "integer"), Column::new("Available", "integer"), Column::AGE];
 
 /// What a row needs beside its object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows<'a> {
     pub(super) kind: &'a Kind,
+    /// Whether the objects are Scales of the kind.
+    pub(super) of_scales: bool,
     pub(super) include: IncludeObject,
     pub(super) now: Timestamp,
 }
@@ -32,10 +41,10 @@ impl Rows<'_> {
         let mut out = BytesMut::with_capacity(2048);
         let resource_version = match object {
             Object::Stored(stored) => stored.resource_version(),
-            Object::Imagined(_) => 0,
+            Object::Imagined(object) => meta::resource_version(object).parse().unwrap_or(0),
         };
         let meta = ListMeta { resource_version, ..ListMeta::default() };
-        table::write_head(Some(self.kind.strategy.columns()), &meta, &mut out);
+        table::write_head(Some(self.columns()), &meta, &mut out);
         self.row(object, &mut out)?;
         table::write_tail(&mut out);
         Ok(out)
@@ -44,7 +53,7 @@ impl Rows<'_> {
     /// A table of a page.
     pub(super) fn page(&self, page: &ListPage) -> Result<BytesMut, StorageError> {
         let mut out = BytesMut::with_capacity(2048 + page.items.len() * 1024);
-        table::write_head(Some(self.kind.strategy.columns()), &list_body::meta(page), &mut out);
+        table::write_head(Some(self.columns()), &list_body::meta(page), &mut out);
         for (at, item) in page.items.iter().enumerate() {
             if at > 0 {
                 out.put_u8(b',');
@@ -60,7 +69,7 @@ impl Rows<'_> {
     pub(super) fn event(&self, item: &WatchItem, columns: bool) -> Option<Bytes> {
         let mut out = BytesMut::with_capacity(2048);
         let meta = ListMeta { resource_version: item.revision(), ..ListMeta::default() };
-        table::write_head(columns.then(|| self.kind.strategy.columns()), &meta, &mut out);
+        table::write_head(columns.then(|| self.columns()), &meta, &mut out);
         match item.object() {
             Some(object) => self.row(&Object::Stored(object.clone()), &mut out).ok()?,
             None => table::write_row(&[], &bookmark(&self.kind.api_version, self.kind.info.kind, item), &mut out),
@@ -69,8 +78,16 @@ impl Rows<'_> {
         Some(out.freeze())
     }
 
+    fn columns(&self) -> &'static [Column] {
+        if self.of_scales { SCALE_COLUMNS } else { self.kind.strategy.columns() }
+    }
+
     fn row(&self, object: &Object, out: &mut BytesMut) -> Result<(), StorageError> {
-        let cells = self.kind.strategy.row(&object.decode()?, self.now);
+        let decoded = object.decode()?;
+        let cells = match self.of_scales {
+            true => scale_row(&decoded, self.now),
+            false => self.kind.strategy.row(&decoded, self.now),
+        };
         match self.include {
             IncludeObject::None => table::write_row(&cells, b"null", out),
             IncludeObject::Object => table::write_row(&cells, &object.to_json(), out),
@@ -78,6 +95,12 @@ impl Rows<'_> {
         }
         Ok(())
     }
+}
+
+/// The cells of a Scale.
+fn scale_row(scale: &Value, now: Timestamp) -> Vec<Value> {
+    let replicas = |part| Value::from(value::i64_at(scale, &[part, "replicas"]).unwrap_or(0));
+    vec![meta::name(scale).into(), replicas("spec"), replicas("status"), cells::age(scale, now)]
 }
 
 /// The object of a bookmark, as an object of this kind.

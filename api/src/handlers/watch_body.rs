@@ -171,7 +171,7 @@ impl Encoder {
                 frame(item, &object)
             }),
             EncodedView::Table { include, first } => {
-                let rows = table::Rows { kind, include: *include, now: jiff::Timestamp::now() };
+                let rows = table::Rows { kind, of_scales: false, include: *include, now: jiff::Timestamp::now() };
                 let columns = std::mem::take(first);
                 rows.event(item, columns).map_or_else(|| item.wire(), |table| frame(item, &table))
             }

@@ -43,13 +43,14 @@ impl Registry {
         }
         set_scope(kind, cx.namespace, object)?;
         metadata::fill_for_create(object, cx.now);
+        strategy.default(object);
+        admission::create(self, kind, cx, object).await?;
+        // Only now, so that refusals by admission do not differ from one attempt to the next.
         let generated = meta::name(object).is_empty() && !meta::generate_name(object).is_empty();
         if generated {
             let name = (self.name_generator)(meta::generate_name(object));
             meta::set_name(object, &name);
         }
-        strategy.default(object);
-        admission::create(self, kind, cx, object).await?;
         strategy.prepare_for_create(cx, object);
         metadata::drop_empty_metadata(object);
         let claims = match strategy.hooks() {

@@ -6,8 +6,8 @@
 //! Bytes before base64url: version 1, revision (i64, little endian; -1 means the state of now), start key, MAC (16
 //! bytes of HMAC-SHA-256 over range start, a zero byte and all before).
 
-use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{DecodeError, Engine};
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -58,7 +58,14 @@ pub(crate) fn decode(key: &ContinueKey, range: &KeyRange, token: &str) -> Result
         return Err(invalid("too long"));
     }
     // Tokens may come back padded from clients that re-encode them.
-    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|error| invalid(&error.to_string()))?;
+    let text = token.trim_end_matches('=');
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => text.len() / 4 * 4,
+        };
+        invalid(&format!("illegal base64 data at input byte {at}"))
+    })?;
     let Some(signed_bytes) = bytes.len().checked_sub(MAC_BYTES).filter(|signed| *signed > 9) else {
         return Err(invalid("encoded start key empty"));
     };
@@ -122,6 +129,19 @@ mod tests {
         }
         for garbage in ["", "x", "????", &"A".repeat(TOKEN_BYTES_MAX + 1)] {
             assert!(decode(&key, &range(), garbage).unwrap_err().starts_with("continue key is not valid: "));
+        }
+    }
+
+    #[test]
+    fn what_is_no_base64_is_refused_in_gos_words() {
+        let key = ContinueKey::new(b"secret");
+        for (token, at) in [("x", 0), ("!", 0), ("AAAA?", 4), ("AAAAA", 4)] {
+            let refused = decode(&key, &range(), token).unwrap_err();
+            assert_eq!(
+                refused,
+                format!("continue key is not valid: illegal base64 data at input byte {at}"),
+                "{token}"
+            );
         }
     }
 

@@ -196,7 +196,8 @@ impl Policy {
         (rules, errors)
     }
 
-    /// The reason of a refusal: roles that bindings of the user name and that do not exist. Mostly empty.
+    /// The reason of a refusal: roles that bindings of the user name and that do not exist, behind the authorizer's name
+    /// as upstream's union of authorizers puts it. Mostly empty.
     pub fn gaps(&self, user: &UserInfo, namespace: &str) -> String {
         let mut errors: Vec<String> = Vec::new();
         for (scope, held) in self.held(user, namespace) {
@@ -210,8 +211,8 @@ impl Policy {
         }
         match errors.as_slice() {
             [] => String::new(),
-            [one] => format!("RBAC: {one}"),
-            many => format!("RBAC: [{}]", many.join(", ")),
+            [one] => format!("rbac: RBAC: {one}"),
+            many => format!("rbac: RBAC: [{}]", many.join(", ")),
         }
     }
 

@@ -108,7 +108,7 @@ fn decisions_say_which_binding_allows_and_which_role_is_missing() {
     );
     assert_eq!(
         authorizer.authorize(&asked(&jane, "list", "b@secrets")).reason,
-        r#"RBAC: clusterrole.rbac.authorization.k8s.io "nowhere" not found"#
+        r#"rbac: RBAC: clusterrole.rbac.authorization.k8s.io "nowhere" not found"#
     );
     assert_eq!(authorizer.authorize(&asked(&jane, "list", "c@secrets")), Decision::default());
 }

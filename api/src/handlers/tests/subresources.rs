@@ -49,6 +49,21 @@ async fn scale_reads_and_changes_the_replicas() {
     );
 }
 
+// proves: AM-30
+#[tokio::test]
+async fn the_table_of_a_scale_has_columns_of_its_own() {
+    let server = Server::start().await;
+    server.post(DEPLOYMENTS, &deployment("d")).await.expect(201);
+    let accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    let answer = server.get_as(&format!("{DEPLOYMENTS}/d/scale"), accept).await;
+    let table = answer.expect(200);
+    let columns: Vec<_> = table["columnDefinitions"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(columns, ["Name", "Desired", "Available", "Age"]);
+    assert_eq!(table["rows"][0]["cells"].as_array().unwrap()[..3], [json!("d"), json!(2), json!(0)]);
+    let scale = server.get(&format!("{DEPLOYMENTS}/d/scale")).await.expect(200);
+    assert_eq!(table["metadata"]["resourceVersion"], scale["metadata"]["resourceVersion"]);
+}
+
 // proves: SC-15
 #[tokio::test]
 async fn a_pod_is_bound_once() {

@@ -143,6 +143,17 @@ async fn a_generated_name_that_is_taken_is_generated_again_and_after_eight_times
     assert_eq!(answer.json()["details"]["retryAfterSeconds"], 1);
 }
 
+#[tokio::test]
+async fn admission_refuses_an_object_without_a_name_by_what_its_name_is_to_begin_with() {
+    let server = Server::start().await;
+    let mut pod = super::pod("p");
+    pod["metadata"] = json!({"generateName": "web-"});
+    pod["spec"]["priorityClassName"] = "nosuch".into();
+    let answer = server.post("/api/v1/namespaces/default/pods", &pod).await;
+    let message = "pods \"web-\" is forbidden: no PriorityClass with name nosuch was found";
+    assert_eq!(answer.refusal(), (403, "Forbidden".into(), message.into()));
+}
+
 // proves: AM-03
 #[tokio::test]
 async fn an_update_with_an_old_resource_version_is_a_conflict_and_without_one_wins() {
