@@ -15,6 +15,7 @@ pub mod endpointslice_mirroring;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_lifecycle;
+pub mod pod_gc;
 pub mod replicaset;
 pub mod root_ca;
 pub mod serviceaccount;
@@ -39,6 +40,7 @@ pub fn start(context: &Context) {
     garbage_collector::start(context);
     namespace::start(context);
     node_lifecycle::start(context);
+    pod_gc::start(context);
     replicaset::start(context);
     root_ca::start(context);
     serviceaccount::start(context);

@@ -90,6 +90,11 @@ impl Recorder {
         self.post(object, level, reason, Some(action), cut(message.into()));
     }
 
+    /// Posts an event about an object of any kind, told by its reference.
+    pub fn event_about(&self, object: ObjectReference, level: Level, reason: &str, message: impl Into<String>) {
+        self.send(object, level, reason, None, message.into());
+    }
+
     fn post<K>(&self, object: &K, level: Level, reason: &str, action: Option<&'static str>, message: String)
     where
         K: Resource<DynamicType = ()>,
@@ -104,6 +109,10 @@ impl Recorder {
             resource_version: meta.resource_version.clone(),
             field_path: None,
         };
+        self.send(object, level, reason, action, message);
+    }
+
+    fn send(&self, object: ObjectReference, level: Level, reason: &str, action: Option<&'static str>, message: String) {
         let note = Note { component: self.component, level, reason: reason.to_owned(), message, object, action };
         if self.queue.try_send(note).is_err() {
             metrics::events_dropped().inc();

@@ -1,6 +1,6 @@
 //! One scheduling cycle: from a pod and a snapshot to a node, or to the reasons why there is none. Pure.
 
-use crate::framework::{CycleState, Profile, Refusal, Unschedulable};
+use crate::framework::{CycleState, Profile, Refusal, Rejection, Unschedulable};
 use crate::metrics::Point;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
@@ -60,7 +60,7 @@ impl Algorithm {
         let point = Point::start("Filter");
         for node in nodes[start..].iter().chain(&nodes[..start]) {
             looked_at += 1;
-            match profile.filter(state, pod, node) {
+            match allowed(state, node).and_then(|()| profile.filter(state, pod, node)) {
                 Ok(()) => feasible.push(Arc::clone(node)),
                 Err((plugin, rejection)) => {
                     refused.plugins.insert(plugin);
@@ -115,6 +115,16 @@ fn score(profile: &Profile, state: &mut CycleState, pod: &PodInfo, nodes: &[Arc<
     }
     point.end("Success");
     totals
+}
+
+/// Whether the node is among those that the pod is for.
+fn allowed(state: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
+    match &state.only_nodes {
+        Some((plugin, nodes)) if !nodes.contains(node.name()) => {
+            Err((plugin, Rejection::unresolvable(format!("node(s) didn't satisfy plugin(s) [{plugin}]"))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How many feasible nodes are enough (upstream: `numFeasibleNodesToFind` with the adaptive percentage).

@@ -64,7 +64,7 @@ async fn mark(client: &Client, pod: &PodInfo, reason: &str, message: &str) -> Re
         current.filter(|current| current.status == "False").and_then(|current| current.last_transition_time.clone());
     let condition = json!({
         "type": "PodScheduled", "status": "False", "reason": reason, "message": message,
-        "lastTransitionTime": since.unwrap_or(Time(Timestamp::now())),
+        "lastTransitionTime": since.unwrap_or(Time(Timestamp::now())), "observedGeneration": pod.pod.metadata.generation,
     });
     let name = pod.pod.metadata.name.as_deref().unwrap_or_default();
     let patch = json!({ "metadata": { "uid": pod.uid() }, "status": { "conditions": [condition] } });

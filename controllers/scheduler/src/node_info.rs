@@ -36,11 +36,6 @@ impl NodeInfo {
         self.node.as_ref().and_then(|node| node.spec.as_ref()?.taints.as_deref()).unwrap_or_default()
     }
 
-    /// A label's value.
-    pub fn label(&self, key: &str) -> Option<&str> {
-        self.node.as_ref()?.metadata.labels.as_ref()?.get(key).map(String::as_str)
-    }
-
     /// Whether somebody closed the node (`kubectl cordon`).
     pub fn is_unschedulable(&self) -> bool {
         self.node.as_ref().and_then(|node| node.spec.as_ref()?.unschedulable).unwrap_or(false)

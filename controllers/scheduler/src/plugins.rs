@@ -2,7 +2,6 @@
 
 pub mod default_binder;
 pub mod default_preemption;
-pub mod dynamic_resources;
 pub mod node_affinity;
 pub mod node_name;
 pub mod node_ports;

@@ -3,7 +3,7 @@
 mod points;
 
 use crate::algorithm::Algorithm;
-use crate::framework::{ClusterEvent, default_profile};
+use crate::framework::{ClusterEvent, Hint, default_profile};
 use crate::queue::SchedulingQueue;
 use crate::snapshot::Snapshot;
 use crate::testing::{cluster, node, pod};
@@ -38,19 +38,19 @@ fn a_pod_lands_where_it_fits_best() {
         &["a cpu=1", "b cpu=1"],
         &[],
         "p cpu=2",
-        "0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+        "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
     );
     refused(
         &["a cpu=1 memory=1Gi", "b cpu=1"],
         &[],
         "p cpu=2 memory=2Gi",
-        "0/2 nodes are available: 1 Insufficient memory, 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+        "0/2 nodes are available: 1 Insufficient memory, 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
     );
     refused(
         &["a pods=1"],
         &["r node=a"],
         "p",
-        "0/1 nodes are available: 1 Too many pods. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+        "0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
     );
     refused(&[], &[], "p", "no nodes available to schedule pods");
 }
@@ -66,25 +66,41 @@ fn nodes_are_chosen_by_name_selector_port_and_openness() {
         &["a cordoned"],
         &[],
         "p",
-        "0/1 nodes are available: 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+        "0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
     );
     refused(
         &["a"],
         &["r port=80 node=a"],
         "p port=80",
-        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
     );
     refused(
         &["a cpu=1", "b taint=key:value:NoSchedule", "c taint=key:value:NoSchedule"],
         &["r cpu=1 node=a"],
         "p cpu=1",
-        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.",
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.",
     );
     refused(
         &["a"],
         &[],
         "p select=zone:z2",
-        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+    );
+}
+
+#[test]
+fn a_pod_that_names_its_nodes_is_kept_from_the_others_whatever_they_are_like() {
+    let named = |name: &str| {
+        let field = format!(r#"{{"key":"metadata.name","operator":"In","values":["{name}"]}}"#);
+        let term = format!(r#"{{"nodeSelectorTerms":[{{"matchFields":[{field}]}}]}}"#);
+        format!(r#"{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":{term}}}}}"#)
+    };
+    lands(&["a", "b"], &[], &format!(r#"p spec={{"affinity":{}}}"#, named("b")), "b");
+    refused(
+        &["a cordoned", "b", "c"],
+        &[],
+        &format!(r#"p spec={{"affinity":{},"nodeSelector":{{"x":"y"}}}}"#, named("b")),
+        "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
     );
 }
 
@@ -96,7 +112,7 @@ fn taints_keep_away_whom_they_mean() {
         &[tainted],
         &[],
         "p",
-        "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+        "0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
     );
     lands(&[tainted], &[], "p tolerate=key:NoSchedule", "a");
     lands(&["a taint=key:value:PreferNoSchedule", "b"], &["r cpu=1 node=b"], "p", "b");
@@ -116,7 +132,7 @@ fn what_is_not_built_is_refused_by_name() {
         ),
     ] {
         let expected = format!(
-            "0/1 nodes are available: pod asks for {what}, which this scheduler does not support yet. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+            "0/1 nodes are available: pod asks for {what}, which this scheduler does not support yet. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
         );
         refused(&["a"], &[], &format!("p spec={spec}"), &expected);
     }
@@ -124,7 +140,7 @@ fn what_is_not_built_is_refused_by_name() {
         &["a cpu=1"],
         &["r cpu=1 priority=1 node=a"],
         "p cpu=1 priority=2",
-        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: not supported by this scheduler yet.",
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: not supported by this scheduler yet.",
     );
 }
 
@@ -224,6 +240,29 @@ async fn a_rejected_pod_waits_for_an_event_that_can_help() {
     assert_eq!(pop(&mut queue), None, "labels do not make room");
     queue.happened(&ClusterEvent::PodGone(pod("r cpu=1 node=a")), Instant::now());
     assert_eq!(pop(&mut queue).as_deref(), Some("p"));
+}
+
+#[test]
+fn only_a_change_that_lets_the_pod_in_is_a_reason_to_try_again() {
+    let profile = default_profile();
+    for (plugin, wanted, old, new, expected) in [
+        ("TaintToleration", "p", "a taint=k:v:NoSchedule", "a taint=k:v:NoSchedule cpu=9", Hint::Skip),
+        ("TaintToleration", "p", "a taint=k:v:NoSchedule", "a", Hint::Queue),
+        ("TaintToleration", "p", "a", "a cpu=9", Hint::Skip),
+        ("NodeUnschedulable", "p", "a cordoned", "a", Hint::Queue),
+        ("NodeUnschedulable", "p", "a", "a cpu=9", Hint::Skip),
+        ("NodeAffinity", "p select=x:1", "a", "a label=x:1", Hint::Queue),
+        ("NodeAffinity", "p select=x:1", "a", "a label=x:2", Hint::Skip),
+        ("NodeAffinity", "p select=x:1", "a label=x:1", "a label=x:1 cpu=9", Hint::Skip),
+        ("NodeResourcesFit", "p cpu=8", "a cpu=4", "a cpu=9", Hint::Queue),
+        ("NodeResourcesFit", "p cpu=8", "a cpu=4", "a cpu=5", Hint::Skip),
+        ("NodeResourcesFit", "p cpu=8", "a cpu=9", "a cpu=9 memory=99Gi", Hint::Skip),
+        ("NodeResourcesFit", "p cpu=8", "a cpu=9 pods=1", "a cpu=9 pods=2", Hint::Queue),
+    ] {
+        let event = ClusterEvent::Node { old: Some(node(old)), new: node(new) };
+        let hint = profile.plugin(plugin).unwrap().hint(&pod(wanted), &event);
+        assert_eq!(hint, expected, "{plugin}: {wanted}, {old} to {new}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

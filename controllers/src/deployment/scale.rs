@@ -51,8 +51,7 @@ fn shrink_old(
     all: &[Arc<ReplicaSet>],
 ) -> Vec<Resize> {
     let least = replicas(deployment) - max_unavailable(deployment);
-    let new_available = new.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
-    let new_unavailable = set_replicas(new) - new_available;
+    let new_unavailable = set_replicas(new) - still_available(new);
     let budget = sum_replicas(all) - least - new_unavailable;
     if sum_replicas(old) == 0 || budget <= 0 {
         return Vec::new();
@@ -63,18 +62,23 @@ fn shrink_old(
     // Pods that do not serve anybody go first.
     let mut unhealthy_budget = budget;
     for (set, size) in sorted.iter().zip(&mut sizes) {
-        let available = set.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
-        let step = unhealthy_budget.min(*size - available).max(0);
+        let step = unhealthy_budget.min(*size - still_available(set)).max(0);
         *size -= step;
         unhealthy_budget -= step;
     }
-    let mut healthy_budget = sum_available(all) - least;
+    let mut healthy_budget = all.iter().map(|set| still_available(set)).sum::<i32>() - least;
     for size in &mut sizes {
         let step = healthy_budget.min(*size).max(0);
         *size -= step;
         healthy_budget -= step;
     }
     sorted.into_iter().zip(sizes).filter(|(set, size)| set_replicas(set) != *size).collect()
+}
+
+/// Available pods that a set will go on having: right after it shrank, its status still counts those that are about to go.
+fn still_available(set: &ReplicaSet) -> i32 {
+    let available = set.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
+    available.min(set_replicas(set))
 }
 
 /// Sizes after the Deployment itself was resized, or while it is paused.

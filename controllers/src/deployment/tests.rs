@@ -203,6 +203,14 @@ fn resizing_in_the_middle_of_a_rollout_is_proportional() {
 }
 
 #[test]
+fn pods_that_are_about_to_go_are_not_counted_upon() {
+    let (old, new) = ("desired=5 max=8", "v2 size=3 revision=2 desired=5 max=8");
+    let rolling = "replicas=5 surge=3 unavailable=2 image=v2 revision=2";
+    check(rolling, &[&format!("v1 size=5 available=11 {old}"), new], "resize v1=3");
+    check(rolling, &[&format!("v1 size=3 available=11 {old}"), new], "resize v2=5");
+}
+
+#[test]
 fn old_sets_beyond_the_history_limit_are_deleted() {
     check(
         "replicas=1 history=1 image=v4 revision=4",

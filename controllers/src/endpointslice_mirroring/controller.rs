@@ -53,7 +53,7 @@ pub fn start(context: &Context) {
                     Plan { delete, ..Plan::default() }
                 }
             };
-            carry_out(&api, plan).await.map(|()| Next::Wait)
+            carry_out(&api, plan, |_| {}).await.map(|()| Next::Wait)
         }
     });
 }

@@ -3,9 +3,11 @@
 use super::graph::{self, FOREGROUND, Graph, Identity, ORPHAN, Owner, Verdict, Work};
 use crate::Context;
 use crate::discover::{self, Kind};
+use controllers_runtime::events::Level;
 use controllers_runtime::worker::{self, Next};
-use controllers_runtime::{Delta, Informer, Key, Queue};
+use controllers_runtime::{Delta, Informer, Key, Queue, Recorder};
 use daemon::{OnError, Supervisor, TaskKind};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::PartialObjectMeta;
@@ -19,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const NAME: &str = "generic-garbage-collector";
+/// What events call it.
+const EVENTS_NAME: &str = "garbage-collector-controller";
 /// Objects looked at at a time (upstream: 20).
 const WORKERS: usize = 20;
 /// Between two looks at discovery for kinds that are new (upstream: 30 s).
@@ -36,6 +40,7 @@ type Watched = (Kind, Arc<Informer<Meta>>);
 pub fn start(context: &Context) {
     let collector = Arc::new(Collector {
         client: (context.client_for)(NAME),
+        recorder: context.recorder.named(EVENTS_NAME),
         graph: Mutex::default(),
         kinds: Mutex::default(),
         queue: Queue::new("garbage-collector"),
@@ -65,6 +70,7 @@ pub fn start(context: &Context) {
 
 struct Collector {
     client: Client,
+    recorder: Recorder,
     graph: Mutex<Graph>,
     /// By apiVersion and kind.
     kinds: Mutex<HashMap<(String, String), Watched>>,
@@ -120,7 +126,7 @@ impl Collector {
         }
         let mut owners = Vec::new();
         for reference in live.owner_references.clone().unwrap_or_default() {
-            let owner = self.classify(&node.identity.namespace, &reference).await?;
+            let owner = self.classify(&node.identity, &reference).await?;
             owners.push((reference, owner));
         }
         let verdict = graph::judge(&self.graph.lock(), uid, &owners);
@@ -164,22 +170,25 @@ impl Collector {
         Ok(Next::Wait)
     }
 
-    async fn classify(&self, namespace: &str, reference: &OwnerReference) -> Result<Owner, Error> {
-        let known = self.graph.lock().node(&reference.uid).map(|node| node.waits_for_dependents);
+    async fn classify(&self, dependent: &Identity, reference: &OwnerReference) -> Result<Owner, Error> {
+        let known = self.graph.lock().node(&reference.uid).cloned();
         match known {
-            Some(true) => return Ok(Owner::Waiting),
-            Some(false) => return Ok(Owner::Solid),
+            Some(known) if known.is_meant_by(reference, dependent) => {
+                return Ok(if known.waits_for_dependents { Owner::Waiting } else { Owner::Solid });
+            }
+            Some(_) => self.tell_of_foreign_owner(dependent, reference),
             None => {}
         }
         let identity = Identity {
             api_version: reference.api_version.clone(),
             kind: reference.kind.clone(),
-            namespace: namespace.to_owned(),
+            namespace: dependent.namespace.clone(),
             name: reference.name.clone(),
             uid: reference.uid.clone(),
         };
-        // An owner of a kind that the server does not have may come back with it: nothing is deleted for it.
-        if self.api(&identity).is_none() {
+        // An owner of a kind that the server does not have may come back with it, and one that is in some namespace cannot
+        // be looked for from outside: nothing is deleted for them.
+        if self.api(&identity).is_none() || dependent.namespace.is_empty() && self.is_namespaced(&identity) {
             return Ok(Owner::Solid);
         }
         Ok(match self.live(&identity).await? {
@@ -187,6 +196,30 @@ impl Collector {
             Some(live) if live.deletion_timestamp.is_some() && has_finalizer(&live, FOREGROUND) => Owner::Waiting,
             Some(_) => Owner::Solid,
         })
+    }
+
+    /// The owner that is meant lives in another namespace, or is called otherwise.
+    fn tell_of_foreign_owner(&self, dependent: &Identity, reference: &OwnerReference) {
+        let OwnerReference { api_version, kind, name, uid, .. } = reference;
+        let namespace = &dependent.namespace;
+        let object = ObjectReference {
+            api_version: Some(dependent.api_version.clone()),
+            kind: Some(dependent.kind.clone()),
+            namespace: Some(namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            name: Some(dependent.name.clone()),
+            uid: Some(dependent.uid.clone()),
+            ..ObjectReference::default()
+        };
+        let message = format!(
+            "ownerRef [{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}] does not exist in namespace \
+             \"{namespace}\""
+        );
+        self.recorder.event_about(object, Level::Warning, "OwnerRefInvalidNamespace", message);
+    }
+
+    fn is_namespaced(&self, identity: &Identity) -> bool {
+        let kinds = self.kinds.lock();
+        kinds.get(&(identity.api_version.clone(), identity.kind.clone())).is_some_and(|(kind, _)| kind.namespaced)
     }
 
     /// The live object's metadata; `None` when it is gone or another one by now.

@@ -39,6 +39,23 @@ pub struct Node {
     pub is_observed: bool,
 }
 
+impl Node {
+    /// Whether a dependent's reference with this object's uid is to this object: namespaced objects own only within their
+    /// namespace.
+    pub fn is_meant_by(&self, reference: &OwnerReference, dependent: &Identity) -> bool {
+        let own = &self.identity;
+        own.api_version == reference.api_version
+            && own.kind == reference.kind
+            && own.name == reference.name
+            && (own.namespace.is_empty() || own.namespace == dependent.namespace)
+    }
+
+    fn mistakes(&self, owner: &Node) -> bool {
+        let mut references = self.owners.iter().filter(|reference| reference.uid == owner.identity.uid);
+        references.any(|reference| !owner.is_meant_by(reference, &self.identity))
+    }
+}
+
 /// An object to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Work {
@@ -96,12 +113,17 @@ impl Graph {
         }
         for owner in &node.owners {
             self.dependents.entry(owner.uid.clone()).or_default().insert(own_uid.clone());
-            if !self.nodes.contains_key(&owner.uid) {
-                // Never seen: it may not exist, or its watch is behind. The dependent is looked at, which asks the server.
-                work.insert(Work::Collect(own_uid.clone()));
-            } else if self.nodes[&owner.uid].waits_for_dependents {
+            // Never seen, it may not exist, or its watch is behind; seen elsewhere, it is not what the dependent means. The
+            // dependent is looked at, which asks the server.
+            let is_fine = |known: &Node| known.is_meant_by(owner, &node.identity) && !known.waits_for_dependents;
+            if !self.nodes.get(&owner.uid).is_some_and(is_fine) {
                 work.insert(Work::Collect(own_uid.clone()));
             }
+        }
+        if old.is_none() {
+            let dependents = self.dependents.get(&own_uid).into_iter().flatten();
+            let misled = dependents.filter(|uid| self.nodes.get(*uid).is_some_and(|one| one.mistakes(&node)));
+            work.extend(misled.map(|uid| Work::Collect(uid.clone())));
         }
         if node.orphans_dependents {
             work.insert(Work::Orphan(own_uid.clone()));

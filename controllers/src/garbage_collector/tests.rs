@@ -75,3 +75,29 @@ fn orphaning_is_work_of_its_own() {
     let mut graph = graph(&[("owner", &[], None)]);
     assert_eq!(graph.observe("v1", "X", &meta("owner", &[], Some(ORPHAN))), [Work::Orphan("owner".into())]);
 }
+
+#[test]
+fn an_owner_in_another_namespace_is_not_the_one_that_is_meant() {
+    let within = |uid: &str, namespace: &str, owners: &[OwnerReference]| {
+        let mut meta = meta(uid, owners, None);
+        meta.namespace = Some(namespace.to_owned());
+        meta
+    };
+    let own = [reference("owner", false)];
+    let mut graph = Graph::default();
+    graph.observe("v1", "X", &within("owner", "far", &[]));
+    let work = graph.observe("v1", "X", &within("child", "near", &own));
+    assert_eq!(work, [Work::Collect("child".into())], "the server is asked for one in its own namespace");
+    assert_eq!(graph.observe("v1", "X", &within("sibling", "far", &own)), []);
+    let child = graph.node("child").unwrap().identity.clone();
+    assert!(!graph.node("owner").unwrap().is_meant_by(&own[0], &child));
+
+    let mut graph = Graph::default();
+    graph.observe("v1", "X", &within("child", "near", &own));
+    let work = graph.observe("v1", "X", &within("owner", "far", &[]));
+    assert_eq!(work, [Work::Collect("child".into())], "also if the owner is seen later");
+
+    let mut graph = Graph::default();
+    graph.observe("v1", "X", &meta("owner", &[], None));
+    assert_eq!(graph.observe("v1", "X", &within("child", "near", &own)), [], "the cluster's own may own anything");
+}

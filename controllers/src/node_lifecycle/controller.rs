@@ -2,7 +2,7 @@
 
 use super::plan::{self, Eviction};
 use crate::Context;
-use crate::objects::name;
+use crate::objects::{name, uid};
 use controllers_runtime::events::Level;
 use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Delta, Key, Queue, Recorder};
@@ -13,25 +13,32 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use parking_lot::Mutex;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 const NAME: &str = "node-controller";
+/// Under this name pods are told that they are evicted; it has no account of its own.
+const EVICTION_NAME: &str = "taint-eviction-controller";
 /// Nodes looked at at a time.
 const WORKERS: usize = 4;
 /// Between two looks at a node that says nothing new (upstream: `--node-monitor-period`).
 const MONITOR_PERIOD: Duration = Duration::from_secs(5);
+
+/// A node that has said nothing of itself yet is given this long (upstream: `--node-startup-grace-period`).
+const STARTUP_GRACE_PERIOD: Duration = Duration::from_secs(60);
 
 /// Starts the controller.
 pub fn start(context: &Context) {
     let controller = Arc::new(Controller {
         client: (context.client_for)(NAME),
         recorder: context.recorder.named(NAME),
+        evictions: context.recorder.named(EVICTION_NAME),
         context: context.clone(),
         heard: Mutex::default(),
         ready: Mutex::default(),
+        evicted: Mutex::default(),
     });
     let queue: Queue<Key> = Queue::new("node-lifecycle");
     let (keys, own) = (queue.clone(), Arc::clone(&controller));
@@ -40,6 +47,7 @@ pub fn start(context: &Context) {
         if matches!(delta, Delta::Deleted(_)) {
             own.heard.lock().remove(&key.name);
             own.ready.lock().remove(&key.name);
+            own.evicted.lock().remove(&key.name);
         }
         own.tell_membership(delta);
         keys.add(key);
@@ -59,11 +67,14 @@ pub fn start(context: &Context) {
 struct Controller {
     client: Client,
     recorder: Recorder,
+    evictions: Recorder,
     context: Context,
     /// When each node's lease was last seen to change, by this process's clock.
     heard: Mutex<HashMap<String, Instant>>,
     /// Whether each node was ready when it was looked at last.
     ready: Mutex<HashMap<String, bool>>,
+    /// Uids of the pods that have been told to go, by node, until they are gone.
+    evicted: Mutex<HashMap<String, HashSet<String>>>,
 }
 
 impl Controller {
@@ -73,7 +84,11 @@ impl Controller {
         let nodes: Api<Node> = Api::all(self.client.clone());
         // A node that was never heard of since this process leads gets the full grace period.
         let heard = *self.heard.lock().entry(key.name.clone()).or_insert_with(Instant::now);
-        let is_silent = heard.elapsed() > self.context.options.node_monitor_grace_period;
+        let grace = match plan::has_reported(&node) {
+            true => self.context.options.node_monitor_grace_period,
+            false => STARTUP_GRACE_PERIOD,
+        };
+        let is_silent = heard.elapsed() > grace;
         if is_silent && let Some(conditions) = plan::unknown_conditions(&node, now) {
             let patch = Patch::Strategic(json!({ "status": { "conditions": conditions } }));
             let node = nodes.patch_status(&key.name, &PatchParams::default(), &patch).await?;
@@ -116,12 +131,17 @@ impl Controller {
 
     /// Evicts whose time has come; says when the next one's comes.
     async fn evict(&self, node: &Node, now: Timestamp) -> Result<Option<Duration>, kube::Error> {
+        let pods = self.pods_on(name(&node.metadata));
+        let uids: HashSet<&str> = pods.iter().map(|pod| uid(&pod.metadata)).collect();
+        if let Some(told) = self.evicted.lock().get_mut(name(&node.metadata)) {
+            told.retain(|uid| uids.contains(uid.as_str()));
+        }
         let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
         if !taints.iter().any(|taint| taint.effect == "NoExecute") {
             return Ok(None);
         }
         let mut next = None;
-        for pod in self.pods_on(name(&node.metadata)) {
+        for pod in pods {
             match plan::eviction(&pod, taints, now) {
                 Eviction::Never => continue,
                 Eviction::In(0) => {}
@@ -131,20 +151,34 @@ impl Controller {
                     continue;
                 }
             }
+            let told = uid(&pod.metadata).to_owned();
+            if !self.evicted.lock().entry(name(&node.metadata).to_owned()).or_default().insert(told) {
+                continue;
+            }
             let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
             let message = format!("Marking for deletion Pod {namespace}/{}", name(&pod.metadata));
-            self.recorder.event(pod.as_ref(), Level::Normal, "TaintManagerEviction", message);
-            let condition = json!({
-                "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
-                "message": "Taint manager: deleting due to NoExecute taint", "lastTransitionTime": Time(now),
-            });
-            self.patch_pod_condition(&pod, condition).await?;
-            let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
-            let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-            ignore_moved_on(pods.delete(name(&pod.metadata), &parameters).await)?;
+            self.evictions.event(pod.as_ref(), Level::Normal, "TaintManagerEviction", message);
+            if let Err(error) = self.mark_and_delete(&pod, now).await {
+                // It is told again when it is tried again.
+                self.evicted.lock().entry(name(&node.metadata).to_owned()).or_default().remove(uid(&pod.metadata));
+                return Err(error);
+            }
         }
         Ok(next)
+    }
+
+    async fn mark_and_delete(&self, pod: &Pod, now: Timestamp) -> Result<(), kube::Error> {
+        let condition = json!({
+            "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
+            "message": "Taint manager: deleting due to NoExecute taint", "lastTransitionTime": Time(now),
+            "observedGeneration": pod.metadata.generation,
+        });
+        self.patch_pod_condition(pod, condition).await?;
+        let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        ignore_moved_on(pods.delete(name(&pod.metadata), &parameters).await)
     }
 
     /// Services must not send traffic to pods of a node that nobody hears.

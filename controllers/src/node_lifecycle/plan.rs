@@ -52,6 +52,12 @@ pub fn unknown_conditions(node: &Node, now: Timestamp) -> Option<Vec<NodeConditi
     changed.then_some(conditions)
 }
 
+/// Whether the node has ever told how it is.
+pub fn has_reported(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready")
+}
+
 /// Whether the node says that it is ready.
 pub fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
@@ -66,8 +72,8 @@ pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
         Some("True") => None,
         Some("False") => Some(NOT_READY),
         Some(_) => Some(UNREACHABLE),
-        // A node that has not said anything yet is new.
-        None => Some(NOT_READY),
+        // A node that has not said anything yet is new: what keeps pods away from it meanwhile goes as well.
+        None => None,
     };
     let is_closed = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
     let mut wanted: Vec<(&str, &str)> =
@@ -173,6 +179,19 @@ mod tests {
         node.spec.as_mut().unwrap().taints = Some(new);
         node.status.as_mut().unwrap().conditions.as_mut().unwrap().pop();
         assert_eq!(taints(&node, now()), Some(Vec::new()), "it goes with the condition");
+    }
+
+    #[test]
+    fn a_node_that_has_not_said_anything_yet_has_no_taints_for_it() {
+        let mut node = node("True");
+        node.status = None;
+        assert!(!has_reported(&node));
+        assert_eq!(taints(&node, now()), None);
+        let not_ready = Taint { key: NOT_READY.into(), effect: "NoSchedule".into(), ..Taint::default() };
+        node.spec.as_mut().unwrap().taints = Some(vec![not_ready]);
+        assert_eq!(taints(&node, now()), Some(Vec::new()), "admission's taint goes");
+        let never = unknown_conditions(&node, now()).unwrap();
+        assert_eq!(never[0].message.as_deref(), Some("Kubelet never posted node status."));
     }
 
     #[test]

@@ -76,7 +76,6 @@ pub fn default_profile() -> Profile {
         plugin(Arc::new(node_affinity::NodeAffinity), 2),
         plugin(Arc::new(node_ports::NodePorts), 0),
         plugin(Arc::new(node_resources_fit::NodeResourcesFit::default()), 1),
-        plugin(Arc::new(dynamic_resources::DynamicResources), 0),
         plugin(Arc::new(default_preemption::DefaultPreemption), 0),
     ])
 }

@@ -4,7 +4,12 @@ use super::normalize;
 use crate::framework::{ClusterEvent, CycleState, Hint, Plugin, Rejection};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm};
+use crate::snapshot::Snapshot;
+use k8s_openapi::api::core::v1::{Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
+use std::collections::BTreeSet;
+
+/// The only field that terms can ask for.
+const NAME: &str = "metadata.name";
 
 /// The plugin.
 pub struct NodeAffinity;
@@ -14,14 +19,21 @@ impl Plugin for NodeAffinity {
         "NodeAffinity"
     }
 
+    /// Where every term names nodes, no other nodes are looked at.
+    fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, _: &Snapshot) -> Result<(), Rejection> {
+        let Some(required) = required(pod) else { return Ok(()) };
+        let named: Option<Vec<BTreeSet<&str>>> = required.node_selector_terms.iter().map(named_nodes).collect();
+        let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok(()) };
+        let nodes: BTreeSet<String> = named.into_iter().flatten().map(str::to_owned).collect();
+        if nodes.is_empty() {
+            return Err(Rejection::unresolvable("pod affinity terms conflict"));
+        }
+        state.only_nodes = Some((self.name(), nodes));
+        Ok(())
+    }
+
     fn filter(&self, _: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
-        let spec = pod.spec();
-        let selected = spec.node_selector.iter().flatten().all(|(key, value)| node.label(key) == Some(value));
-        let required =
-            affinity(pod).and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
-        if selected
-            && required.is_none_or(|required| required.node_selector_terms.iter().any(|term| matches(term, node)))
-        {
+        if node.node.as_ref().is_some_and(|node| suits(pod, node)) {
             return Ok(());
         }
         Err(Rejection::unresolvable("node(s) didn't match Pod's node affinity/selector"))
@@ -35,7 +47,10 @@ impl Plugin for NodeAffinity {
     }
 
     fn score(&self, state: &CycleState, _: &PodInfo, node: &NodeInfo) -> i64 {
-        let liked = state.preferred_terms.iter().filter(|term| matches(&term.preference, node));
+        let liked = state
+            .preferred_terms
+            .iter()
+            .filter(|term| node.node.as_ref().is_some_and(|node| matches(&term.preference, node)));
         liked.map(|term| i64::from(term.weight)).sum()
     }
 
@@ -43,11 +58,14 @@ impl Plugin for NodeAffinity {
         normalize(scores, false);
     }
 
-    fn hint(&self, _: &PodInfo, event: &ClusterEvent) -> Hint {
+    fn hint(&self, pod: &PodInfo, event: &ClusterEvent) -> Hint {
         match event {
-            ClusterEvent::Node { old: Some(old), new } if old.metadata.labels == new.metadata.labels => Hint::Skip,
+            ClusterEvent::Node { old, new } => {
+                let suited = old.as_ref().is_some_and(|old| suits(pod, old));
+                if suits(pod, new) && !suited { Hint::Queue } else { Hint::Skip }
+            }
             ClusterEvent::PodGone(_) => Hint::Skip,
-            ClusterEvent::Node { .. } | ClusterEvent::Updated => Hint::Queue,
+            ClusterEvent::Updated => Hint::Queue,
         }
     }
 }
@@ -56,13 +74,35 @@ fn affinity(pod: &PodInfo) -> Option<&k8s_openapi::api::core::v1::NodeAffinity> 
     pod.spec().affinity.as_ref()?.node_affinity.as_ref()
 }
 
+fn required(pod: &PodInfo) -> Option<&NodeSelector> {
+    affinity(pod)?.required_during_scheduling_ignored_during_execution.as_ref()
+}
+
+/// The nodes that a term names, or `None` if it asks for something else.
+fn named_nodes(term: &NodeSelectorTerm) -> Option<BTreeSet<&str>> {
+    let names = term.match_fields.iter().flatten().filter(|field| field.key == NAME && field.operator == "In");
+    let names = names.map(|field| field.values.iter().flatten().map(String::as_str).collect::<BTreeSet<&str>>());
+    names.reduce(|left, right| left.intersection(&right).copied().collect())
+}
+
+/// Whether the node has what the pod's selector and its required terms ask for.
+fn suits(pod: &PodInfo, node: &Node) -> bool {
+    let mut selected = pod.spec().node_selector.iter().flatten();
+    selected.all(|(key, value)| label(node, key) == Some(value))
+        && required(pod).is_none_or(|required| required.node_selector_terms.iter().any(|term| matches(term, node)))
+}
+
+fn label<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+    node.metadata.labels.as_ref()?.get(key).map(String::as_str)
+}
+
 /// A term without requirements matches nothing.
-fn matches(term: &NodeSelectorTerm, node: &NodeInfo) -> bool {
+fn matches(term: &NodeSelectorTerm, node: &Node) -> bool {
     let expressions = term.match_expressions.as_deref().unwrap_or_default();
     let fields = term.match_fields.as_deref().unwrap_or_default();
-    let name = |key: &str| Some(node.name()).filter(|_| key == "metadata.name");
+    let name = |key: &str| node.metadata.name.as_deref().filter(|_| key == NAME);
     !(expressions.is_empty() && fields.is_empty())
-        && expressions.iter().all(|requirement| holds(requirement, node.label(&requirement.key)))
+        && expressions.iter().all(|requirement| holds(requirement, label(node, &requirement.key)))
         && fields.iter().all(|requirement| holds(requirement, name(&requirement.key)))
 }
 

@@ -3,6 +3,8 @@
 use crate::framework::{ClusterEvent, CycleState, Hint, Plugin, Rejection, SCORE_MAX};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
+use k8s_openapi::api::core::v1::Node;
+use std::sync::Arc;
 
 /// How nodes that fit compare.
 #[derive(Clone, Debug, Default)]
@@ -64,13 +66,12 @@ impl Plugin for NodeResourcesFit {
                 // Even a pod that asks for nothing gives back its place among the pods of the node.
                 if frees || pod.requests == crate::pod_info::Resources::default() { Hint::Queue } else { Hint::Skip }
             }
-            ClusterEvent::Node { old: Some(old), new } => {
-                let allocatable = |node: &k8s_openapi::api::core::v1::Node| {
-                    node.status.as_ref().and_then(|status| status.allocatable.clone())
-                };
-                if allocatable(old) == allocatable(new) { Hint::Skip } else { Hint::Queue }
+            ClusterEvent::Node { old, new } => {
+                let (old, new) = (old.clone().map(empty_node), empty_node(Arc::clone(new)));
+                let helps = insufficient(pod, &new).is_empty() && old.is_none_or(|old| offers_more(pod, &old, &new));
+                if helps { Hint::Queue } else { Hint::Skip }
             }
-            ClusterEvent::Node { old: None, .. } | ClusterEvent::Updated => Hint::Queue,
+            ClusterEvent::Updated => Hint::Queue,
         }
     }
 }
@@ -109,6 +110,23 @@ fn insufficient(pod: &PodInfo, node: &NodeInfo) -> Vec<String> {
         check(name, *amount, amount_in(&taken.extended), amount_in(&offered.extended));
     }
     short
+}
+
+fn empty_node(node: Arc<Node>) -> NodeInfo {
+    let mut empty = NodeInfo::default();
+    empty.set_node(node);
+    empty
+}
+
+/// Whether there is more of anything that the pod asks for.
+fn offers_more(pod: &PodInfo, old: &NodeInfo, new: &NodeInfo) -> bool {
+    let (wanted, before, now) = (&pod.requests, &old.allocatable, &new.allocatable);
+    let extended = |name: &String| now.extended.get(name).unwrap_or(&0) > before.extended.get(name).unwrap_or(&0);
+    new.pods_max > old.pods_max
+        || wanted.milli_cpu > 0 && now.milli_cpu > before.milli_cpu
+        || wanted.memory_bytes > 0 && now.memory_bytes > before.memory_bytes
+        || wanted.ephemeral_storage_bytes > 0 && now.ephemeral_storage_bytes > before.ephemeral_storage_bytes
+        || wanted.extended.keys().any(extended)
 }
 
 /// Whether even the empty node is too small.

@@ -31,7 +31,9 @@ impl Plugin for NodeUnschedulable {
             node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false)
         };
         match event {
-            ClusterEvent::Node { new, .. } if !closed(new) => Hint::Queue,
+            ClusterEvent::Node { old, new } if !closed(new) && old.as_ref().is_none_or(|old| closed(old)) => {
+                Hint::Queue
+            }
             ClusterEvent::Updated => Hint::Queue,
             _ => Hint::Skip,
         }

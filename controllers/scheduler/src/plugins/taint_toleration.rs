@@ -5,7 +5,7 @@ use crate::framework::{ClusterEvent, CycleState, Hint, Plugin, Rejection};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use controllers_runtime::taints::tolerates;
-use k8s_openapi::api::core::v1::{Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
 
 /// The plugin.
 pub struct TaintToleration;
@@ -16,11 +16,10 @@ impl Plugin for TaintToleration {
     }
 
     fn filter(&self, _: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
-        let hard = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
-        match node.taints().iter().filter(hard).find(|taint| !is_tolerated(pod, taint)) {
-            None => Ok(()),
-            Some(_) => Err(Rejection::unresolvable("node(s) had untolerated taint(s)")),
+        if tolerates_all(pod, node.taints()) {
+            return Ok(());
         }
+        Err(Rejection::unresolvable("node(s) had untolerated taint(s)"))
     }
 
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo) -> bool {
@@ -41,9 +40,22 @@ impl Plugin for TaintToleration {
         normalize(scores, true);
     }
 
-    fn hint(&self, _: &PodInfo, event: &ClusterEvent) -> Hint {
-        if matches!(event, ClusterEvent::PodGone(_)) { Hint::Skip } else { Hint::Queue }
+    fn hint(&self, pod: &PodInfo, event: &ClusterEvent) -> Hint {
+        let open = |node: &Node| {
+            tolerates_all(pod, node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default())
+        };
+        match event {
+            ClusterEvent::Node { old, new } if old.as_ref().is_some_and(|old| open(old)) || !open(new) => Hint::Skip,
+            ClusterEvent::PodGone(_) => Hint::Skip,
+            ClusterEvent::Node { .. } | ClusterEvent::Updated => Hint::Queue,
+        }
     }
+}
+
+/// Whether none of the taints keeps the pod away.
+fn tolerates_all(pod: &PodInfo, taints: &[Taint]) -> bool {
+    let hard = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+    taints.iter().filter(hard).all(|taint| is_tolerated(pod, taint))
 }
 
 fn is_tolerated(pod: &PodInfo, taint: &Taint) -> bool {
