@@ -30,6 +30,8 @@ pub struct Machine {
     pub system_uuid: String,
     /// Changes at each boot.
     pub boot_id: String,
+    /// Whether this process's users are not the machine's.
+    pub in_user_namespace: bool,
 }
 
 impl Machine {
@@ -45,8 +47,14 @@ impl Machine {
             machine_id: text("/etc/machine-id"),
             system_uuid: text("/sys/class/dmi/id/product_uuid"),
             boot_id: text("/proc/sys/kernel/random/boot_id"),
+            in_user_namespace: maps_users(&text("/proc/self/uid_map")),
         }
     }
+}
+
+/// Whether a map of user ids is another than that of the first namespace, which maps every one to itself.
+fn maps_users(map: &str) -> bool {
+    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 /// What the agent says in the node's metadata: the labels that every node has, the configured ones, and that volumes are
@@ -114,6 +122,7 @@ pub fn status(options: &Options, machine: &Machine, health: &Health, current: Op
             "kernelVersion": machine.kernel_version, "osImage": machine.os_image,
             "containerRuntimeVersion": machine.runtime_version, "kubeletVersion": KUBELET_VERSION,
             "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": architecture(),
+            "runningInUserNamespace": machine.in_user_namespace,
         },
     })
 }
@@ -171,6 +180,13 @@ fn architecture() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_of_users_to_others_is_a_namespace_of_its_own() {
+        assert!(!maps_users("0          0 4294967295"));
+        assert!(maps_users("0       1000          1"));
+        assert!(!maps_users(""), "nothing is known");
+    }
 
     fn options() -> Options {
         Options {

@@ -1,6 +1,7 @@
 //! The status that a pod's observed state asks for. Pure.
 
 mod conditions;
+mod resources;
 
 use super::observed::{Observed, is_sidecar};
 use super::plan::{Health, Plan, is_done};
@@ -67,6 +68,9 @@ pub fn status(
     let listed: Vec<Value> = ips.iter().map(|ip| json!({ "ip": ip })).collect();
     status.insert("podIPs".into(), if listed.is_empty() { Value::Null } else { json!(listed) });
     status.insert("conditions".into(), look.conditions(&old, phase, &init, &main, now));
+    let (resources, allocated) = resources::of_pod(spec);
+    status.insert("resources".into(), resources);
+    status.insert("allocatedResources".into(), allocated.unwrap_or(Value::Null));
     let listed = |all: Vec<Value>| if all.is_empty() { Value::Null } else { json!(all) };
     status.insert("initContainerStatuses".into(), listed(init));
     status.insert("containerStatuses".into(), listed(main));
