@@ -7,11 +7,14 @@
 mod aggregated;
 mod legacy;
 
+use crate::handlers::negotiate::{self, Encoding};
 use crate::http::{Body, respond};
 use crate::registry::kind::Kinds;
 use crate::registry::strategy::KindInfo;
-use ::http::Response;
 use ::http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
+use ::http::{Response, StatusCode};
+use api_machinery::codec;
+use api_machinery::status::Status;
 use base64::Engine;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -32,6 +35,9 @@ pub struct Discovery {
     legacy: HashMap<String, Document>,
     aggregated: HashMap<&'static str, Document>,
 }
+
+/// Resources by group and name whose objects are stored as those of another group, with that group.
+type Elsewhere = HashMap<(&'static str, &'static str), &'static str>;
 
 /// Paths beside those of resources, for the index at `/`.
 const PATHS: &[&str] = &[
@@ -67,13 +73,19 @@ pub struct Group {
 impl Discovery {
     /// Makes the documents for these kinds. `advertise` is where clients outside find this server.
     pub fn new(kinds: &Kinds, advertise: Option<SocketAddr>) -> Self {
-        Self::of(kinds.iter().map(|kind| kind.info), advertise)
+        let elsewhere =
+            kinds.iter().filter_map(|kind| Some(((kind.info.group, kind.info.resource), kind.strategy.form()?.group)));
+        Self::of(kinds.iter().map(|kind| kind.info), &elsewhere.collect(), advertise)
     }
 
-    fn of(kinds: impl Iterator<Item = &'static KindInfo>, advertise: Option<SocketAddr>) -> Self {
+    fn of(
+        kinds: impl Iterator<Item = &'static KindInfo>,
+        elsewhere: &Elsewhere,
+        advertise: Option<SocketAddr>,
+    ) -> Self {
         let groups = groups(kinds);
         let json = HeaderValue::from_static("application/json");
-        let mut legacy: HashMap<String, Document> = legacy::documents(&groups, advertise)
+        let mut legacy: HashMap<String, Document> = legacy::documents(&groups, elsewhere, advertise)
             .into_iter()
             .map(|(path, bytes)| (path, Document::new(bytes, json.clone())))
             .collect();
@@ -98,21 +110,36 @@ impl Discovery {
         self.legacy.contains_key(path)
     }
 
+    /// Whether upstream's router has the path, and not its mux: it takes no method but GET and looks at Accept.
+    pub fn routes(&self, path: &str) -> bool {
+        let segments = path.split('/').skip(1).count();
+        let below = if path.starts_with("/apis") { 3 } else { 1 };
+        segments >= below && !path.is_empty() && self.serves(path)
+    }
+
     /// Answers a path of discovery.
-    pub fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
-        let aggregated = self.aggregated.get(path).filter(|_| wants_aggregated(headers));
-        let mut response = match aggregated {
-            Some(Document { bytes, etag, media_type }) => {
-                respond::tagged(headers, etag, media_type.clone(), bytes.clone())
-            }
-            // Upstream tags only what it aggregates.
-            None => {
-                let Document { bytes, media_type, .. } = self.legacy.get(path)?;
-                respond::with_type(::http::StatusCode::OK, media_type.clone(), bytes.clone())
+    ///
+    /// # Errors
+    /// 406 where the client takes neither JSON nor YAML.
+    pub fn answer(&self, path: &str, headers: &HeaderMap) -> Result<Option<Response<Body>>, Status> {
+        if let Some(Document { bytes, etag, media_type }) =
+            self.aggregated.get(path).filter(|_| wants_aggregated(headers))
+        {
+            let mut response = respond::tagged(headers, etag, media_type.clone(), bytes.clone());
+            response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+            return Ok(Some(response));
+        }
+        let Some(Document { bytes, media_type, .. }) = self.legacy.get(path) else { return Ok(None) };
+        let encoding = if path.is_empty() { Encoding::Json } else { negotiate::document(headers, self.routes(path))? };
+        // Upstream tags only what it aggregates.
+        let response = match encoding {
+            Encoding::Json => respond::with_type(StatusCode::OK, media_type.clone(), bytes.clone()),
+            Encoding::Yaml => {
+                let yaml = codec::json_to_yaml(bytes).map_err(Status::internal_error)?;
+                respond::with_type(StatusCode::OK, HeaderValue::from_static(Encoding::Yaml.content_type()), yaml)
             }
         };
-        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-        Some(response)
+        Ok(Some(response))
     }
 }
 
@@ -199,8 +226,9 @@ fn priority(group: &str) -> usize {
 }
 
 /// Upstream's `storageVersionHash`: a digest of group, version and kind as stored.
-fn storage_version_hash(info: &KindInfo) -> String {
-    let text = format!("{}/{}/{}", info.group, info.version, info.kind);
+fn storage_version_hash(info: &KindInfo, elsewhere: &Elsewhere) -> String {
+    let group = elsewhere.get(&(info.group, info.resource)).unwrap_or(&info.group);
+    let text = format!("{group}/{}/{}", info.version, info.kind);
     base64::engine::general_purpose::STANDARD.encode(&Sha256::digest(text.as_bytes())[..8])
 }
 

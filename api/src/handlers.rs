@@ -33,7 +33,7 @@ use crate::http::{Body, RequestBody, RequestContext, respond};
 use crate::registry::form::Form;
 use crate::registry::{Cx, Kind, Registry};
 use ::http::request::Parts;
-use ::http::{HeaderValue, Request, Response, StatusCode};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use api_machinery::status::Status;
 pub use kubelets::{AskError, Kubelets};
 use query::Query;
@@ -135,9 +135,10 @@ impl Call<'_> {
         if !self.kind.info.stored && !on_collection {
             return Err(Status::unknown_resource());
         }
-        if !verbs.contains(&verb.as_str()) || misplaced {
+        if !verbs.contains(&verb.as_str()) || misplaced || self.head.method == Method::HEAD {
             return Err(Status::method_not_allowed());
         }
+        negotiate::admit_object(&self.head.headers, on_collection && verb.is_read())?;
         self.check_answerable()?;
         match verb {
             Verb::Get => self.get().await,
@@ -165,8 +166,11 @@ impl Call<'_> {
         let Some(subresource) = self.kind.info.subresource(info.subresource()) else {
             return Err(Status::unknown_resource());
         };
-        if !subresource.verbs.contains(&info.verb().as_str()) {
+        if !subresource.verbs.contains(&info.verb().as_str()) || self.head.method == Method::HEAD {
             return Err(Status::method_not_allowed());
+        }
+        if subresource.name != "log" {
+            negotiate::admit_object(&self.head.headers, false)?;
         }
         self.check_answerable()?;
         match (subresource.name, info.verb()) {
@@ -249,7 +253,8 @@ pub(crate) fn refuse(head: &Parts, status: &Status) -> Response<Body> {
             }
             Err(_) => json,
         },
-        _ if pretty => pretty::indent(&json),
+        // Upstream indents what it cannot say as the client wishes.
+        _ if pretty || negotiate::output(&head.headers).is_err() => pretty::indent(&json),
         _ => [&json[..], b"\n"].concat().into(),
     };
     *response.body_mut() = Body::full(body);

@@ -128,7 +128,7 @@ impl Health {
             Some(name) => {
                 let check = self.checks.iter().find(|check| check.name() == name && check.counts_for(root))?;
                 Some(match within_time(check).await {
-                    Ok(()) => plain("ok".to_owned()),
+                    Ok(()) => respond::with_type(StatusCode::OK, respond::TEXT, "ok".into()),
                     Err(error) => {
                         let text = format!("internal server error: {error}\n");
                         respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)

@@ -79,15 +79,18 @@ impl OpenApi {
     /// Answers a path below `/openapi/`.
     pub fn answer(&self, path: &str, query: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         if path == "/openapi/v3" {
-            return Some(respond::json(StatusCode::OK, self.index()));
+            // Upstream does not say that it is JSON.
+            return Some(respond::with_type(StatusCode::OK, respond::TEXT, self.index()));
         }
         if path == "/openapi/v2" {
-            return Some(self.v2(headers));
+            let mut response = self.v2(headers);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+            return Some(response);
         }
         let path = path.strip_prefix("/openapi/v3/")?;
         let group = self.groups.iter().find(|group| group.path == path)?;
         if !takes_json(headers) {
-            return Some(respond::text(StatusCode::NOT_ACCEPTABLE, ""));
+            return Some(not_acceptable());
         }
         let document = group.document();
         let asked = request_info::parameter(query, "hash");
@@ -128,7 +131,7 @@ impl OpenApi {
                 .get_or_init(|| Document::new(make().to_string().as_bytes()))
                 .answer(headers, respond::JSON);
         }
-        respond::text(StatusCode::NOT_ACCEPTABLE, "")
+        not_acceptable()
     }
 
     fn index(&self) -> Bytes {
@@ -181,6 +184,13 @@ impl Document {
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         response
     }
+}
+
+/// Upstream's 406 of documents, which says nothing.
+fn not_acceptable() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_ACCEPTABLE;
+    response
 }
 
 /// Whether JSON will do; a client that names no media type takes it.

@@ -1,8 +1,8 @@
 //! The one decoder and encoder of objects.
 //!
 //! Everything that turns bytes into a [`Value`] goes through [`decode`], which counts ([`decodes`]), so that a test can
-//! prove that reading a stored object parses nothing. Nesting is bounded, YAML aliases are refused, invalid UTF-8 is
-//! refused, and duplicate fields are reported for strict field validation. Error texts are upstream's where upstream
+//! prove that reading a stored object parses nothing. Nesting is bounded, YAML aliases are refused, what is not UTF-8 in
+//! JSON is replaced as Go replaces it, and duplicate fields are reported for strict field validation. Error texts are upstream's where upstream
 //! has one: Go's `encoding/json` for syntax, go-yaml for duplicates.
 //!
 //! Not here: types. A [`Value`] that came out of this module is any JSON; [`crate::schema`] knows what it may be.
@@ -61,6 +61,9 @@ pub enum DecodeError {
     /// Not JSON.
     #[error("couldn't get version/kind; json parse error: {0}")]
     Json(String),
+    /// JSON that does not say what it is.
+    #[error("{0}")]
+    Kind(String),
     /// Not YAML, or YAML that is refused.
     #[error("yaml: {0}")]
     Yaml(String),

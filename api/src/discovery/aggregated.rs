@@ -29,7 +29,8 @@ fn item(group: &Group) -> Value {
 fn resource(info: &'static KindInfo) -> Value {
     let mut value = json!({
         "resource": info.resource,
-        "responseKind": {"group": info.group, "version": info.version, "kind": info.kind},
+        // Upstream leaves out what is the document's own.
+        "responseKind": {"group": "", "version": "", "kind": info.kind},
         "scope": if info.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": info.singular,
         "verbs": info.verbs,
@@ -45,6 +46,8 @@ fn resource(info: &'static KindInfo) -> Value {
         .iter()
         .map(|subresource| {
             let (group, version, kind) = subresource.body.unwrap_or((info.group, info.version, info.kind));
+            let own = (group, version) == (info.group, info.version);
+            let (group, version) = if own { ("", "") } else { (group, version) };
             json!({
                 "subresource": subresource.name,
                 "responseKind": {"group": group, "version": version, "kind": kind},

@@ -1,7 +1,7 @@
 //! `/api`, `/apis`, `/api/V`, `/apis/G`, `/apis/G/V`. Fields come in the order in which upstream's types name them, since
 //! people compare what `kubectl get --raw` prints.
 
-use super::{Group, storage_version_hash};
+use super::{Elsewhere, Group, storage_version_hash};
 use crate::registry::strategy::{KindInfo, Subresource};
 use bytes::Bytes;
 use serde::Serialize;
@@ -82,7 +82,11 @@ struct ApiResource {
 }
 
 /// All documents by path. `advertise` is where clients outside find this server.
-pub(super) fn documents(groups: &[Group], advertise: Option<SocketAddr>) -> Vec<(String, Bytes)> {
+pub(super) fn documents(
+    groups: &[Group],
+    elsewhere: &Elsewhere,
+    advertise: Option<SocketAddr>,
+) -> Vec<(String, Bytes)> {
     let named: Vec<&Group> = groups.iter().filter(|group| !group.name.is_empty()).collect();
     let core = groups.iter().find(|group| group.name.is_empty());
     let versions: Vec<&str> = core.into_iter().flat_map(|group| &group.versions).map(|(version, _)| *version).collect();
@@ -107,7 +111,7 @@ pub(super) fn documents(groups: &[Group], advertise: Option<SocketAddr>) -> Vec<
                 // Upstream sends no apiVersion for the core group, by an accident that clients know.
                 api_version: (!group.name.is_empty()).then_some("v1"),
                 group_version,
-                resources: kinds.iter().flat_map(|info| resources(info)).collect(),
+                resources: kinds.iter().flat_map(|info| resources(info, elsewhere)).collect(),
             };
             documents.push((path, encode(&document)));
         }
@@ -135,7 +139,7 @@ impl<'a> ApiGroup<'a> {
     }
 }
 
-fn resources(info: &'static KindInfo) -> impl Iterator<Item = ApiResource> {
+fn resources(info: &'static KindInfo, elsewhere: &Elsewhere) -> impl Iterator<Item = ApiResource> {
     let resource = ApiResource {
         name: info.resource.to_owned(),
         singular_name: info.singular,
@@ -146,7 +150,7 @@ fn resources(info: &'static KindInfo) -> impl Iterator<Item = ApiResource> {
         verbs: info.verbs,
         short_names: info.short_names,
         categories: info.categories,
-        storage_version_hash: info.stored.then(|| storage_version_hash(info)),
+        storage_version_hash: info.stored.then(|| storage_version_hash(info, elsewhere)),
     };
     std::iter::once(resource).chain(info.subresources.iter().map(move |subresource| subresource_of(info, subresource)))
 }

@@ -49,7 +49,7 @@ static REVIEWS: KindInfo = KindInfo {
 };
 
 fn discovery() -> Discovery {
-    Discovery::of([&REVIEWS, &DEPLOYMENTS, &PODS].into_iter(), Some(([192, 0, 2, 1], 6443).into()))
+    Discovery::of([&REVIEWS, &DEPLOYMENTS, &PODS].into_iter(), &Elsewhere::new(), Some(([192, 0, 2, 1], 6443).into()))
 }
 
 fn accept(value: &'static str) -> HeaderMap {
@@ -59,7 +59,7 @@ fn accept(value: &'static str) -> HeaderMap {
 }
 
 async fn get(path: &str, headers: &HeaderMap) -> Value {
-    let response = discovery().answer(path, headers).expect("a document");
+    let response = discovery().answer(path, headers).expect("acceptable").expect("a document");
     let bytes = response.into_body().collect().await.expect("in memory").to_bytes();
     serde_json::from_slice(&bytes).expect("JSON")
 }
@@ -90,7 +90,7 @@ async fn the_old_documents_list_what_is_served_with_its_verbs() {
     let reviews = get("/apis/authentication.k8s.io/v1", &none).await;
     assert_eq!(reviews["resources"][0]["verbs"], json!(["create"]));
     assert_eq!(reviews["resources"][0]["storageVersionHash"], Value::Null);
-    assert!(discovery().answer("/apis/batch", &none).is_none());
+    assert!(discovery().answer("/apis/batch", &none).expect("acceptable").is_none());
 }
 
 // proves: AM-42
@@ -115,17 +115,17 @@ async fn clients_that_ask_get_everything_in_one_document() {
 #[test]
 fn a_client_that_has_the_document_gets_304() {
     let kubectl = accept("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
-    let first = discovery().answer("/apis", &kubectl).expect("a document");
+    let first = discovery().answer("/apis", &kubectl).expect("acceptable").expect("a document");
     let mut again = kubectl.clone();
     again.insert(::http::header::IF_NONE_MATCH, first.headers()[::http::header::ETAG].clone());
-    assert_eq!(discovery().answer("/apis", &again).expect("a document").status(), 304);
+    assert_eq!(discovery().answer("/apis", &again).expect("acceptable").expect("a document").status(), 304);
 }
 
 #[tokio::test]
 async fn fields_come_in_the_order_of_upstreams_types() {
     let discovery = discovery();
     let text = async |path: &str| {
-        let response = discovery.answer(path, &HeaderMap::new()).expect("a document");
+        let response = discovery.answer(path, &HeaderMap::new()).expect("acceptable").expect("a document");
         String::from_utf8(response.into_body().collect().await.expect("in memory").to_bytes().to_vec()).expect("text")
     };
     assert_eq!(
@@ -141,4 +141,38 @@ async fn fields_come_in_the_order_of_upstreams_types() {
         "{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":[{\"name\":\"pods\",\"singularName\":\"pod\",\
          \"namespaced\":true,\"kind\":\"Pod\",\"verbs\":["
     ));
+}
+
+// proves: AM-42
+#[tokio::test]
+async fn a_document_comes_as_json_or_yaml_and_paths_of_the_router_know_no_wildcard() {
+    let ask = async |path: &str, text: &'static str| {
+        let response = discovery().answer(path, &accept(text)).map_err(|status| status.message)?.expect("a document");
+        let media_type = response.headers()[::http::header::CONTENT_TYPE].to_str().expect("text").to_owned();
+        let bytes = response.into_body().collect().await.expect("in memory").to_bytes();
+        Ok::<_, String>((media_type, String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let (media_type, yaml) = ask("/apis/apps", "application/yaml").await.expect("YAML");
+    assert_eq!(media_type, "application/yaml");
+    assert!(yaml.starts_with("apiVersion: v1\nkind: APIGroup\nname: apps\n"), "{yaml}");
+    let router = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml";
+    let negotiation = "only the following media types are accepted: application/json, application/yaml";
+    for path in ["/api", "/api/v1", "/apis/apps/v1"] {
+        assert_eq!(ask(path, "application/*").await, Err(router.to_owned()), "{path}");
+    }
+    for path in ["/apis", "/apis/apps"] {
+        assert_eq!(ask(path, "application/*").await.expect("JSON").0, "application/json");
+        assert_eq!(ask(path, "text/html").await, Err(negotiation.to_owned()));
+    }
+    for path in ["/api", "/apis", "/apis/apps", "/apis/apps/v1"] {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        assert_eq!(ask(path, table).await, Err(negotiation.to_owned()), "{path}");
+    }
+    assert_eq!(ask("", "text/html").await.expect("the index takes no heed").0, "application/json");
+}
+
+#[test]
+fn objects_that_are_stored_as_those_of_another_group_have_its_hash() {
+    let elsewhere = [(("apps", "deployments"), "")].into_iter().collect();
+    assert_ne!(storage_version_hash(&DEPLOYMENTS, &elsewhere), storage_version_hash(&DEPLOYMENTS, &Elsewhere::new()));
 }

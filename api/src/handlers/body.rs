@@ -4,6 +4,7 @@ use super::Call;
 use super::negotiate::{self, Input};
 use crate::filters::body_limit;
 use crate::http::RequestBody;
+use api_machinery::codec;
 use api_machinery::gvk::GroupVersionKind;
 use api_machinery::meta;
 use api_machinery::schema::{self, FieldValidation, protobuf};
@@ -56,10 +57,8 @@ impl Call<'_> {
             Input::Text(format) => schema::decode_body(format, bytes, expected, validation)?,
             Input::Protobuf => {
                 let refuse = |error: protobuf::Error| {
-                    let kind = &expected.kind;
-                    Status::bad_request(format!(
-                        "the object provided is unrecognized (must be of type {kind}): {error}"
-                    ))
+                    let error = codec::DecodeError::Kind(error.to_string());
+                    Status::bad_request(codec::unrecognized(&expected.kind, &error, bytes))
                 };
                 let value = protobuf::decode(bytes, expected).map_err(refuse)?;
                 schema::decode_value(value, Vec::new(), expected, validation)?

@@ -4,7 +4,7 @@
 //! their fall-back, and those that ask for nothing else get a 406.
 
 use api_machinery::codec::Format;
-use api_machinery::status::Status;
+use api_machinery::status::{Details, Status, reason};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 
@@ -57,31 +57,81 @@ impl Output {
 const ACCEPTED: &[&str] = &["application/json", "application/yaml"];
 const ACCEPTED_BODIES: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const ACCEPTED_STREAM: &[&str] = &["application/json;stream=watch"];
+/// What a list's path answers with, which is a watch's path too.
+const ACCEPTED_LIST: &[&str] = &["application/json", "application/yaml", "application/json;stream=watch"];
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 /// Clauses of an Accept header that are looked at; more are ignored, so that a long header costs nothing.
 const CLAUSES_MAX: usize = 32;
+
+/// Whether a client accepts anything that a path has: upstream's router asks before the path's handler negotiates, and
+/// knows no `application/*`.
+///
+/// # Errors
+/// 406 when it does not.
+pub fn admit(headers: &HeaderMap, produced: &[&str]) -> Result<(), Status> {
+    let Some(accept) = headers.get(ACCEPT).map(|value| value.to_str().unwrap_or("-")).filter(|text| !text.is_empty())
+    else {
+        return Ok(());
+    };
+    let mut types = accept.split(',').map(|clause| clause.split(';').next().unwrap_or_default().trim());
+    if types.any(|media_type| media_type == "*/*" || produced.contains(&media_type)) {
+        return Ok(());
+    }
+    let text = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
+    Err(Status::failure(406, reason::NOT_ACCEPTABLE, text).with_details(Details::default()))
+}
+
+/// [`admit`] for the path of a resource. Protobuf is left to the negotiation, which names what is spoken instead.
+///
+/// # Errors
+/// 406 when nothing that is asked for is a type of objects.
+pub fn admit_object(headers: &HeaderMap, on_collection: bool) -> Result<(), Status> {
+    let names_protobuf = |text: &str| text.split(',').any(|clause| clause.trim_start().starts_with(PROTOBUF));
+    match headers.get(ACCEPT).and_then(|value| value.to_str().ok()) {
+        Some(text) if names_protobuf(text) => Ok(()),
+        _ => admit(headers, if on_collection { ACCEPTED_LIST } else { ACCEPTED }),
+    }
+}
 
 /// The form of an answer that is no watch.
 ///
 /// # Errors
 /// 406 when the client accepts nothing that is spoken here.
 pub fn output(headers: &HeaderMap) -> Result<Output, Status> {
-    negotiate(headers, false).ok_or_else(|| Status::not_acceptable(ACCEPTED))
+    negotiate(headers).ok_or_else(|| Status::not_acceptable(ACCEPTED))
+}
+
+/// The form of a document that is no object and has no views. `routed` says that upstream's router has its path.
+///
+/// # Errors
+/// 406 when the client accepts nothing that is spoken here, or a view.
+pub fn document(headers: &HeaderMap, routed: bool) -> Result<Encoding, Status> {
+    if routed {
+        admit_object(headers, false)?;
+    }
+    match output(headers)? {
+        Output { encoding, view: View::Object } => Ok(encoding),
+        _ => Err(Status::not_acceptable(ACCEPTED)),
+    }
 }
 
 /// The form of a watch's frames.
 ///
 /// # Errors
-/// 406 when the client accepts nothing that can be streamed.
+/// 406 when what the client prefers is not spoken, or cannot be streamed.
 pub fn stream(headers: &HeaderMap) -> Result<Output, Status> {
-    negotiate(headers, true).ok_or_else(|| Status::not_acceptable(ACCEPTED_STREAM))
+    match output(headers)? {
+        Output { encoding: Encoding::Yaml, .. } => Err(Status::not_acceptable(ACCEPTED_STREAM)),
+        output => Ok(output),
+    }
 }
 
 /// The form of an answer that has no Table: what a write answers, and statuses.
 pub fn error_encoding(headers: &HeaderMap) -> Encoding {
-    negotiate(headers, false).map_or(Encoding::Json, |output| output.encoding)
+    negotiate(headers).map_or(Encoding::Json, |output| output.encoding)
 }
 
-fn negotiate(headers: &HeaderMap, streamed: bool) -> Option<Output> {
+fn negotiate(headers: &HeaderMap) -> Option<Output> {
     let Some(header) = headers.get(ACCEPT) else { return Some(Output::JSON) };
     let header = header.to_str().ok()?;
     if header.is_empty() || header == "*/*" || header == "application/json" {
@@ -90,7 +140,7 @@ fn negotiate(headers: &HeaderMap, streamed: bool) -> Option<Output> {
     let mut clauses: Vec<(Clause<'_>, usize)> =
         header.split(',').take(CLAUSES_MAX).filter_map(Clause::parse).enumerate().map(|(at, c)| (c, at)).collect();
     clauses.sort_by(|(a, at), (b, bt)| b.quality.cmp(&a.quality).then(at.cmp(bt)));
-    clauses.iter().find_map(|(clause, _)| clause.output(streamed))
+    clauses.iter().find_map(|(clause, _)| clause.output())
 }
 
 #[derive(Debug)]
@@ -121,10 +171,10 @@ impl<'a> Clause<'a> {
         })
     }
 
-    fn output(&self, streamed: bool) -> Option<Output> {
+    fn output(&self) -> Option<Output> {
         let encoding = match (self.kind, self.subkind) {
             ("*", "*") | ("application", "*") | ("application", "json") => Encoding::Json,
-            ("application", "yaml") if !streamed => Encoding::Yaml,
+            ("application", "yaml") => Encoding::Yaml,
             _ => return None,
         };
         if self.parameter("stream").is_some_and(|stream| stream != "watch") {
@@ -216,6 +266,35 @@ mod tests {
                 "only the following media types are accepted: application/json, application/yaml"
             );
         }
+    }
+
+    // proves: AM-30
+    #[test]
+    fn the_router_refuses_what_a_path_never_answers_with() {
+        let admitted = |accept: &'static str, on_collection| {
+            let headers = [(ACCEPT, accept.parse().expect("a header"))].into_iter().collect();
+            admit_object(&headers, on_collection).map_err(|status| status.message)
+        };
+        for accept in ["", "*/*", "text/html, */*;q=0.1", "application/json;as=Foo", "application/yaml", PROTOBUF] {
+            assert_eq!(admitted(accept, false), Ok(()), "{accept}");
+        }
+        let text = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml";
+        for accept in ["text/html", "application/*", "application"] {
+            assert_eq!(admitted(accept, false), Err(text.to_owned()), "{accept}");
+            assert_eq!(admitted(accept, true), Err(format!("{text}, application/json;stream=watch")), "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_watch_streams_what_is_preferred_or_nothing() {
+        let ask = |accept: &'static str| stream(&[(ACCEPT, accept.parse().expect("a header"))].into_iter().collect());
+        assert_eq!(ask("application/json;stream=watch, application/yaml"), Ok(Output::JSON));
+        let refused = |accept| ask(accept).expect_err("it is refused").message;
+        for accept in ["application/yaml", "application/yaml, application/json"] {
+            assert_eq!(refused(accept), "only the following media types are accepted: application/json;stream=watch");
+        }
+        let all = "only the following media types are accepted: application/json, application/yaml";
+        assert_eq!(refused("application/json;stream=foo"), all);
     }
 
     #[test]

@@ -54,10 +54,7 @@ impl Call<'_> {
             return Ok(());
         }
         let path = Path::of(&["metadata", "uid"]);
-        let mut errors: ErrorList = Error::invalid(&path, uid, meta::FIELD_IS_IMMUTABLE).into();
-        if self.kind.strategy.rechecks_metadata() {
-            errors.append(errors.clone());
-        }
+        let errors: ErrorList = Error::invalid(&path, uid, meta::FIELD_IS_IMMUTABLE).into();
         Err(self.kind.invalid(self.name(), &errors))
     }
 }

@@ -72,9 +72,9 @@ impl Kind {
         error.status(self.resource(), name)
     }
 
-    /// 422 with these errors.
+    /// 422 with these errors, each of them once: what several checks found alike is one cause, as upstream tells it.
     pub fn invalid(&self, name: &str, errors: &api_machinery::field::ErrorList) -> Status {
-        Status::invalid(self.group_kind(), name, errors)
+        Status::invalid(self.group_kind(), name, &errors.distinct())
     }
 }
 

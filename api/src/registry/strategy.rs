@@ -291,12 +291,6 @@ pub trait Strategy: Send + Sync {
         true
     }
 
-    /// Whether the kind checks the metadata of a change once more after the registry has; upstream tells the causes of
-    /// most kinds twice.
-    fn rechecks_metadata(&self) -> bool {
-        true
-    }
-
     /// Whether PUT may create.
     fn allow_create_on_update(&self) -> bool {
         false

@@ -193,11 +193,7 @@ fn next(kind: &Kind, cx: &Cx<'_>, name: &str, part: Part, mut new: Value, old: &
     meta::set_gvk(&mut new, &kind.api_version, kind.info.kind);
     let path = Path::root("metadata");
     errors.append(meta::validate(&new, kind.info.namespaced, kind.name_check(), &path));
-    let changes = meta::validate_update(&new, old, &path);
-    errors.append(changes.clone());
-    if strategy.rechecks_metadata() {
-        errors.append(changes);
-    }
+    errors.append(meta::validate_update(&new, old, &path));
     match part {
         Part::Main => errors.append(strategy.validate_update(&new, old)),
         Part::Status => errors.append(strategy.validate_status_update(&new, old)),

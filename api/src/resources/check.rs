@@ -118,17 +118,48 @@ pub(crate) fn config_key(value: &str, path: &Path, errors: &mut ErrorList) {
     complain(names::is_config_map_key(value), value, path, errors);
 }
 
-/// An IP address.
+/// An IP address that all readers take for the same.
 pub(crate) fn ip(value: &str, path: &Path, errors: &mut ErrorList) {
-    if value.parse::<IpAddr>().is_err() {
-        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u8>().is_ok();
-        let text = if value.split('.').count() == 4 && value.split('.').all(is_number) {
-            "must not have leading 0s"
-        } else {
-            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-        };
-        errors.push(Error::invalid(path, value, text));
+    match (value.parse::<IpAddr>(), without_leading_zeros(value).parse::<IpAddr>()) {
+        (Ok(address), _) if is_mapped(address) => {
+            errors.push(Error::invalid(path, value, "must not be an IPv4-mapped IPv6 address"));
+        }
+        (Ok(_), _) => {}
+        (Err(_), Ok(_)) => errors.push(Error::invalid(path, value, "must not have leading 0s")),
+        (Err(_), Err(_)) => {
+            let text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            errors.push(Error::invalid(path, value, text));
+        }
     }
+}
+
+/// An IP address in the one form that upstream writes itself.
+pub(crate) fn canonical_ip(value: &str, path: &Path, errors: &mut ErrorList) {
+    let before = errors.len();
+    ip(value, path, errors);
+    if let Ok(address) = value.parse::<IpAddr>()
+        && errors.len() == before
+        && address.to_string() != value
+    {
+        errors.push(Error::invalid(path, value, format!("must be in canonical form (\"{address}\")")));
+    }
+}
+
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
+}
+
+/// The address, with the numbers of its IPv4 part as readers who tolerate leading zeros take them.
+fn without_leading_zeros(address: &str) -> String {
+    let (head, numbers) = address.split_at(address.rfind(':').map_or(0, |at| at + 1));
+    if !numbers.contains('.') {
+        return address.to_owned();
+    }
+    let trim = |number: &str| match number.trim_start_matches('0') {
+        "" if !number.is_empty() => "0".to_owned(),
+        number => number.to_owned(),
+    };
+    format!("{head}{}", numbers.split('.').map(trim).collect::<Vec<_>>().join("."))
 }
 
 /// An address that means a host of the network: neither unspecified, loopback nor link-local.
@@ -158,12 +189,22 @@ pub(crate) fn ordinary_ip(value: &str, path: &Path, errors: &mut ErrorList) {
     }
 }
 
-/// A network in CIDR form.
+/// A network in CIDR form that all readers take for the same.
 pub(crate) fn cidr(value: &str, path: &Path, errors: &mut ErrorList) {
-    if value.parse::<ipnet::IpNet>().is_err() {
-        let text = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-        errors.push(Error::invalid(path, value, text));
-    }
+    let (address, length) = value.split_once('/').unwrap_or((value, ""));
+    let has_zeros = length.len() > 1 && length.starts_with('0');
+    let has_zeros = has_zeros || address.parse::<IpAddr>().is_err();
+    let strict = value.parse::<ipnet::IpNet>().ok().filter(|_| !has_zeros);
+    let text = match (strict, length.parse::<u8>()) {
+        (Some(net), _) if is_mapped(net.addr()) => "must not have an IPv4-mapped IPv6 address",
+        (Some(net), _) if net != net.trunc() => "must not have bits set beyond the prefix length",
+        (Some(_), _) => return,
+        (None, Ok(bits)) if format!("{}/{bits}", without_leading_zeros(address)).parse::<ipnet::IpNet>().is_ok() => {
+            "must not have leading 0s in IP or prefix length"
+        }
+        _ => "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+    };
+    errors.push(Error::invalid(path, value, text));
 }
 
 /// A relative path that never goes up.
@@ -192,4 +233,55 @@ pub(crate) fn local_path(value: &str, path: &Path, errors: &mut ErrorList) {
 /// A field that an update may not change.
 pub(crate) fn immutable(new: &Value, old: &Value, path: &Path, errors: &mut ErrorList) {
     errors.append(meta::validate_immutable_field(Some(new), Some(old), path));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaints(check: fn(&str, &Path, &mut ErrorList), value: &str) -> String {
+        let mut errors = ErrorList::new();
+        check(value, &Path::root("a"), &mut errors);
+        errors.iter().map(|error| error.detail.clone()).collect::<Vec<_>>().join("; ")
+    }
+
+    // proves: AM-33
+    #[test]
+    fn an_address_has_one_reading() {
+        let invalid = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+        let cases = [
+            ("10.0.0.1", ""),
+            ("2001:DB8::1", ""),
+            ("010.0.0.1", "must not have leading 0s"),
+            ("::ffff:10.0.0.1", "must not be an IPv4-mapped IPv6 address"),
+            ("::ffff:010.0.0.1", "must not have leading 0s"),
+            ("10.0.0", invalid),
+            ("", invalid),
+            ("x", invalid),
+        ];
+        for (value, wanted) in cases {
+            assert_eq!(complaints(ip, value), wanted, "{value}");
+        }
+        assert_eq!(complaints(canonical_ip, "2001:DB8::1"), "must be in canonical form (\"2001:db8::1\")");
+        assert_eq!(complaints(canonical_ip, "x"), invalid);
+    }
+
+    // proves: AM-33
+    #[test]
+    fn a_network_has_one_reading() {
+        let invalid = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+        let cases = [
+            ("10.0.0.0/8", ""),
+            ("1.2.3.4/8", "must not have bits set beyond the prefix length"),
+            ("010.0.0.0/8", "must not have leading 0s in IP or prefix length"),
+            ("10.0.0.0/08", "must not have leading 0s in IP or prefix length"),
+            ("::ffff:10.0.0.0/104", "must not have an IPv4-mapped IPv6 address"),
+            ("10.0.0.0/33", invalid),
+            ("10.0.0.0", invalid),
+            ("x", invalid),
+        ];
+        for (value, wanted) in cases {
+            assert_eq!(complaints(cidr, value), wanted, "{value}");
+        }
+    }
 }

@@ -8,9 +8,9 @@ use crate::auth::tokens::Tokens;
 use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
 use crate::filters::in_flight::{self, InFlight, RequestGuard};
-use crate::filters::request_info::{RequestInfo, Verb};
+use crate::filters::request_info::{BadPath, RequestInfo};
 use crate::filters::{audit_id, authorize, compress, contain, deadline, impersonate, warnings};
-use crate::handlers::{self, Handlers};
+use crate::handlers::{self, Handlers, negotiate};
 use crate::health::Health;
 use crate::http::connection::Service;
 use crate::http::{Body, Peer, RequestBody, RequestContext, respond};
@@ -24,6 +24,7 @@ use ::http::header::{
 };
 use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version};
+use api_machinery::gotext::quote;
 use api_machinery::status::Status;
 use std::sync::Arc;
 use std::time::Instant;
@@ -112,8 +113,11 @@ impl App {
         if is_ambiguous(request.headers()) {
             return Err(Status::bad_request("Content-Length and Transfer-Encoding in one request"));
         }
-        let info = RequestInfo::new(request.method(), request.uri())
-            .map_err(|error| Status::bad_request(error.to_string()))?;
+        let info = match RequestInfo::new(request.method(), request.uri()) {
+            Ok(info) => info,
+            Err(error @ BadPath::SpecialVerbAlone) => return Ok(unreadable(request.uri().path(), &error)),
+            Err(error) => return Err(Status::bad_request(error.to_string())),
+        };
         let user = match caller {
             Caller::Known(user) => Ok(user),
             Caller::Peer(peer) => self.authenticator.authenticate(&peer, &info, request.headers_mut()).await,
@@ -163,21 +167,28 @@ impl App {
             Ok(()) if cx.info.is_resource() => Ok(self.handlers.serve(cx, request).await),
             Ok(()) => {
                 let (head, _) = request.into_parts();
-                self.document(&cx.info, &head).await
+                let found = self.document(&cx.info, &head).await;
+                Ok(found.unwrap_or_else(|status| handlers::refuse(&head, &status)))
             }
         };
-        let mut response = outcome.unwrap_or_else(|status| respond::status(&status));
+        let mut response = outcome.unwrap_or_else(|status: Status| respond::status(&status));
         warnings::write(cx, response.headers_mut());
         response
     }
 
-    /// Whatever is no resource.
+    /// Whatever is no resource. What upstream's router has is only read; its mux takes every method for GET.
     async fn document(&self, info: &RequestInfo, head: &Parts) -> Result<Response<Body>, Status> {
         let (path, headers) = (info.path().trim_end_matches('/'), &head.headers);
-        if !matches!(info.verb(), Verb::Get | Verb::Head) {
-            let known = matches!(path, "/version" | "/openid/v1/jwks" | "/.well-known/openid-configuration")
-                || path.starts_with("/api") && self.discovery.serves(path);
-            return if known { Err(Status::method_not_allowed()) } else { self.nothing_at(path) };
+        let produced: Option<&[&str]> = match path {
+            "/version" | "/.well-known/openid-configuration" => Some(&["application/json"]),
+            "/openid/v1/jwks" => Some(&["application/jwk-set+json"]),
+            _ => None,
+        };
+        if (produced.is_some() || self.discovery.routes(path)) && head.method != Method::GET {
+            return Err(Status::method_not_allowed());
+        }
+        if let Some(produced) = produced {
+            negotiate::admit(headers, produced)?;
         }
         let query = head.uri.query().unwrap_or("");
         if let Some(response) = self.health.answer(path, query).await {
@@ -193,14 +204,20 @@ impl App {
             "/metrics/slis" => Some(self.health.slis().await),
             "/openid/v1/jwks" => Some(jwks::keys(&self.tokens)),
             "/.well-known/openid-configuration" => Some(jwks::configuration(&self.tokens)),
+            "" if info.path().len() > 1 => None,
             _ if path.starts_with("/openapi/") => self.openapi.answer(path, query, headers),
-            _ => self.discovery.answer(path, headers),
+            _ => self.discovery.answer(path, headers)?,
         };
         found.map_or_else(|| self.nothing_at(path), Ok)
     }
 
     /// Below what is served upstream's router answers, and its mux everywhere else.
     fn nothing_at(&self, path: &str) -> Result<Response<Body>, Status> {
+        if path.starts_with("/openapi/v3/") {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            return Ok(response);
+        }
         let (parent, _) = path.rsplit_once('/').unwrap_or_default();
         let served = parent == "/version" || parent.starts_with("/api") && self.discovery.serves(parent);
         if served && parent != "/apis" { Err(Status::unknown_resource()) } else { Ok(not_found()) }
@@ -227,6 +244,12 @@ impl App {
 fn unsniffed(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What upstream says to a path that names no resource where it must.
+fn unreadable(path: &str, error: &BadPath) -> Response<Body> {
+    let text = format!("Internal Server Error: {}: failed to create RequestInfo: {error}, {path}\n", quote(path));
+    respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)
 }
 
 /// What upstream's mux says to paths it does not know.

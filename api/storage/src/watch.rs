@@ -84,12 +84,21 @@ impl Watch {
             resource: Arc::clone(resource),
             cache: cache.cloned(),
         };
-        let (state, revision) = source.begin(&options).await?;
+        let mut ready = VecDeque::new();
+        let (state, revision) = match source.begin(&options).await {
+            Ok(begun) => begun,
+            // Upstream has answered by the time it waits for a revision to list at, so the watch itself says it.
+            Err(error @ StorageError::TooLargeResourceVersion { .. }) if options.send_initial_events == Some(true) => {
+                ready.push_back(WatchItem::error(&error, resource));
+                (State::Ended, 0)
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             source,
             state,
             revision,
-            ready: VecDeque::new(),
+            ready,
             timer: Timer::new(options.bookmarks, options.timeout),
             bookmark_due: false,
         })

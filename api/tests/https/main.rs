@@ -303,6 +303,29 @@ async fn paths_nobody_serves_are_404_and_the_root_lists_those_somebody_does() {
 }
 
 #[tokio::test]
+async fn what_a_router_has_is_read_by_get_alone_and_the_rest_by_any_method() {
+    let server = server().await;
+    let mut admin = server.admin().await;
+    for path in ["/api", "/api/v1", "/apis/apps/v1", "/version", "/openid/v1/jwks", "/api/v1/namespaces/default"] {
+        assert_eq!(admin.ask(Method::HEAD, path, &[], Vec::new()).await.code, 405, "HEAD {path}");
+        assert_eq!(admin.ask(Method::POST, path, &[], b"{}".to_vec()).await.code, 405, "POST {path}");
+    }
+    for path in ["/", "/apis", "/apis/apps", "/healthz", "/livez/ping", "/metrics", "/openapi/v2", "/openapi/v3"] {
+        assert_eq!(admin.ask(Method::HEAD, path, &[], Vec::new()).await.code, 200, "HEAD {path}");
+        assert_eq!(admin.ask(Method::POST, path, &[], b"{}".to_vec()).await.code, 200, "POST {path}");
+    }
+    let html = [("accept", "text/html")];
+    for path in ["/version", "/api", "/apis", "/api/v1/namespaces", "/openapi/v2"] {
+        assert_eq!(admin.ask(Method::GET, path, &html, Vec::new()).await.code, 406, "{path}");
+    }
+    let watch = admin.get("/api/v1/watch").await;
+    let text = "Internal Server Error: \"/api/v1/watch\": failed to create RequestInfo: unable to determine kind and \
+                namespace from url, /api/v1/watch\n";
+    assert_eq!((watch.code, watch.text.as_str()), (500, text));
+    assert_eq!(admin.get("//").await.code, 404);
+}
+
+#[tokio::test]
 async fn whoever_connects_and_says_nothing_is_let_go() {
     use tokio::io::AsyncReadExt;
     let server = server().await;

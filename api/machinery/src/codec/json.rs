@@ -6,6 +6,14 @@ use super::build::{Findings, Seed};
 use super::{DecodeError, Decoded, NESTING_DEPTH_MAX};
 
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
+    match std::str::from_utf8(body) {
+        Ok(_) => decode_text(body),
+        // Go reads every byte that is no UTF-8 as U+FFFD.
+        Err(_) => decode_text(String::from_utf8_lossy(body).as_bytes()),
+    }
+}
+
+fn decode_text(body: &[u8]) -> Result<Decoded, DecodeError> {
     let findings = Findings::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = Seed { findings: &findings, depth: 0 }
@@ -18,10 +26,11 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
             Ok(Decoded { value, duplicates })
         }
         Err(_) if findings.too_deep() => Err(DecodeError::Json("exceeded max depth".into())),
-        Err(error) => Err(DecodeError::Json(Scanner { body, at: 0, depth: 0 }.complaint().unwrap_or_else(|| {
-            // Go replaces what is not UTF-8 and takes numbers of any size; both are refused here.
-            if std::str::from_utf8(body).is_err() { "invalid UTF-8".into() } else { error.to_string() }
-        }))),
+        Err(error) => {
+            let complaint = Scanner { body, at: 0, depth: 0 }.complaint();
+            // Go takes numbers of any size and halves of surrogate pairs; both are refused here.
+            Err(DecodeError::Json(complaint.unwrap_or_else(|| error.to_string())))
+        }
     }
 }
 

@@ -48,15 +48,11 @@ fn nesting_is_bounded_in_both_formats() {
 }
 
 #[test]
-fn yaml_aliases_bombs_and_bad_utf8_are_refused() {
+fn yaml_aliases_and_bombs_are_refused_and_bad_utf8_as_far_as_upstream_does() {
     let bomb = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n";
     assert!(decode(Format::Yaml, bomb.as_bytes()).is_err());
     assert!(decode(Format::Yaml, b"a: b: c").unwrap_err().to_string().starts_with("yaml: line 1"));
-    assert!(decode(Format::Yaml, b"a: 1\n---\nb: 2\n").is_err());
-    assert_eq!(
-        decode(Format::Json, b"{\"a\":\"\xff\"}").unwrap_err().to_string(),
-        "couldn't get version/kind; json parse error: invalid UTF-8"
-    );
+    assert_eq!(decode(Format::Json, b"{\"a\":\"\xff\"}").unwrap().value, json!({"a": "\u{fffd}"}), "as Go reads it");
     assert!(decode(Format::Yaml, b"a: \xff").is_err());
 }
 
@@ -93,9 +89,27 @@ fn duplicate_fields_are_found_with_their_paths() {
         decoded.duplicates,
         ["duplicate field \"s.c[1].n\"", "duplicate field \"s.x\"", "duplicate field \"a\"",]
     );
-    let decoded = decode(Format::Yaml, b"a: 1\ns:\n  b: 1\n  b: 2\n").unwrap();
-    assert_eq!(decoded.value, json!({"a": 1, "s": {"b": 2}}));
-    assert_eq!(decoded.duplicates, ["yaml: unmarshal errors:\n  line 4: key \"b\" already set in map"]);
+    let decoded = decode(Format::Yaml, b"a: 1\ns:\n  b: 1\n  b: 2\n  1: x\na:\n- {c: 1, c: 2}\n").unwrap();
+    assert_eq!(decoded.value, json!({"a": [{"c": 2}], "s": {"b": 2, "1": "x"}}));
+    assert_eq!(
+        decoded.duplicates,
+        ["yaml: unmarshal errors:\n  line 4: key \"b\" already set in map\n  line 6: key \"a\" already set in map\n  \
+            line 7: key \"c\" already set in map"]
+    );
+}
+
+#[test]
+fn of_several_documents_the_first_counts() {
+    let cases = [
+        ("a: 1\n---\nb: [\n", json!({"a": 1})),
+        ("# c\n---\na: 1\n...\nb: [\n", json!({"a": 1})),
+        ("%YAML 1.2\n--- {a: 1}\n", json!({"a": 1})),
+        ("a: |\n  x\n  ---\n  y\n", json!({"a": "x\n---\ny\n"})),
+        ("a: ---b\n", json!({"a": "---b"})),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(decode(Format::Yaml, text.as_bytes()).expect(text).value, wanted, "{text}");
+    }
 }
 
 #[test]

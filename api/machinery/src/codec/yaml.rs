@@ -1,13 +1,16 @@
-//! YAML in and out. One document, no aliases or anchors (a few bytes of them can describe gigabytes).
+//! YAML in and out. Of several documents the first, no aliases or anchors (a few bytes of them can describe gigabytes).
 
 use bytes::Bytes;
-use serde::de::DeserializeSeed;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Options, budget, options};
 
 use super::build::{Findings, Seed};
 use super::{DecodeError, Decoded};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
 
 /// Deepest nesting of YAML, less than of JSON: the parser needs much more stack a level. Deeper is refused.
 const NESTING_DEPTH_MAX: usize = 64;
@@ -17,6 +20,7 @@ const NODES_MAX: usize = 1_000_000;
 
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
     let text = std::str::from_utf8(body).map_err(|_| DecodeError::Yaml("invalid leading UTF-8 octet".into()))?;
+    let text = first_document(text);
     if text.trim().is_empty() {
         return Ok(Decoded { value: Value::Null, duplicates: Vec::new() });
     }
@@ -55,26 +59,108 @@ fn limits(duplicate_keys: DuplicateKeyPolicy) -> Options {
     }
 }
 
-/// Duplicates in go-yaml's words. The line is known of the first one only.
+/// The text up to the end of its first document: upstream reads no further.
+fn first_document(text: &str) -> &str {
+    let is_marker = |line: &str, marker: &str| {
+        line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    };
+    let (mut at, mut has_begun) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let starts = is_marker(line, "---");
+        if has_begun && (starts || is_marker(line, "...")) {
+            return &text[..at];
+        }
+        has_begun |= starts || !(line.trim().is_empty() || line.starts_with(['#', '%']));
+        at += line.len();
+    }
+    text
+}
+
+/// Duplicates in go-yaml's words, in the order of the document.
 fn duplicates(text: &str, paths: Vec<String>) -> Vec<String> {
     if paths.is_empty() {
         return paths;
     }
-    let strict: Result<serde::de::IgnoredAny, _> =
-        serde_saphyr::from_str_with_options(text, limits(DuplicateKeyPolicy::Error));
-    let line = strict.err().and_then(|error| error.location()).map(|location| location.line());
-    let complaints: Vec<String> = paths
-        .iter()
-        .enumerate()
-        .map(|(index, path)| {
-            let key = path.rsplit('.').next().unwrap_or(path);
-            match line {
-                Some(line) if index == 0 => format!("line {line}: key \"{key}\" already set in map"),
-                _ => format!("key \"{key}\" already set in map"),
-            }
-        })
-        .collect();
+    let repeated = RefCell::new(Vec::new());
+    let walked =
+        serde_saphyr::with_deserializer_from_str_with_options(text, limits(DuplicateKeyPolicy::LastWins), |de| {
+            Lines(&repeated).deserialize(de)
+        });
+    let complaints: Vec<String> = match walked {
+        Ok(()) => {
+            repeated.into_inner().into_iter().map(|(line, key)| format!("line {line}: {}", set_twice(&key))).collect()
+        }
+        Err(_) => paths.iter().map(|path| set_twice(path.rsplit('.').next().unwrap_or(path))).collect(),
+    };
     vec![format!("yaml: unmarshal errors:\n  {}", complaints.join("\n  "))]
+}
+
+fn set_twice(key: &str) -> String {
+    format!("key \"{key}\" already set in map")
+}
+
+/// Finds the lines of keys that were there already. Only documents with duplicates are walked twice.
+struct Lines<'a>(&'a RefCell<Vec<(u64, String)>>);
+
+impl<'de> DeserializeSeed<'de> for Lines<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Lines<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Lines(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = fields.next_key::<serde_saphyr::Spanned<String>>()? {
+            if seen.contains(&key.value) {
+                self.0.borrow_mut().push((key.referenced.line(), key.value.clone()));
+            }
+            seen.insert(key.value);
+            fields.next_value_seed(Lines(self.0))?;
+        }
+        Ok(())
+    }
 }
 
 fn words(error: &serde_saphyr::Error) -> String {

@@ -1,5 +1,6 @@
 //! One failed field, and the list of them that becomes a 422.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -107,6 +108,12 @@ impl Error {
     pub fn shown_as(mut self, fields: &[(&str, Value)]) -> Error {
         let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         self.shown = Some(format!("{{{}}}", fields.join(",")));
+        self
+    }
+
+    /// Shows the value as this text.
+    pub fn shown(mut self, text: String) -> Error {
+        self.shown = Some(text);
         self
     }
 
@@ -232,6 +239,12 @@ impl ErrorList {
         self.0.iter()
     }
 
+    /// These errors without those that say what one before them says.
+    pub fn distinct(&self) -> ErrorList {
+        let mut seen = HashSet::new();
+        self.0.iter().filter(|error| seen.insert(error.to_string())).cloned().collect()
+    }
+
     /// Each error as a cause of an Invalid status.
     pub fn causes(&self) -> Vec<Cause> {
         self.0
@@ -340,6 +353,7 @@ mod tests {
         assert_eq!(list.aggregate().unwrap(), "a: Required value");
         list.push(Error::forbidden(&path, "no"));
         assert_eq!(list.aggregate().unwrap(), "[a: Required value, a: Forbidden: no]");
+        assert_eq!(list.distinct().len(), 2);
         assert_eq!(
             list.causes()[2],
             Cause { reason: "FieldValueForbidden".into(), message: "Forbidden: no".into(), field: "a".into() }

@@ -159,19 +159,23 @@ fn owners(object: &Value, path: &Path) -> ErrorList {
     let mut errors = ErrorList::new();
     let mut controller: Option<OwnerReference<'_>> = None;
     let raw = value::items_at(object, &["metadata", "ownerReferences"]);
-    for (owner, raw_owner) in access::owner_references(object).zip(raw) {
-        let version = GroupVersion::parse(owner.api_version).unwrap_or_default();
-        if version.version.is_empty() {
-            errors.push(Error::invalid(&path.child("apiVersion"), owner.api_version, "version must not be empty"));
+    let shown = || format!("[{}]", raw.iter().map(shown_owner).collect::<Vec<_>>().join(","));
+    for (index, (owner, raw_owner)) in access::owner_references(object).zip(raw).enumerate() {
+        let at = path.index(index);
+        if owner.api_version.is_empty() {
+            errors.push(Error::required(&at.child("apiVersion"), "must not be empty"));
+        } else if GroupVersion::parse(owner.api_version).unwrap_or_default().version.is_empty() {
+            let detail = "must be <group>/<version> or <version>";
+            errors.push(Error::invalid(&at.child("apiVersion"), owner.api_version, detail));
         }
         for (field, text) in [("kind", owner.kind), ("name", owner.name), ("uid", owner.uid)] {
             if text.is_empty() {
-                errors.push(Error::invalid(&path.child(field), text, "must not be empty"));
+                errors.push(Error::required(&at.child(field), "must not be empty"));
             }
         }
         if owner.api_version == "v1" && owner.kind == "Event" {
             let detail = "/v1, Kind=Event is disallowed from being an owner";
-            errors.push(Error::invalid(path, raw_owner.clone(), detail));
+            errors.push(Error::invalid(&at, raw_owner.clone(), detail).shown(shown_owner(raw_owner)));
         }
         match controller {
             Some(first) if owner.controller => {
@@ -180,13 +184,23 @@ fn owners(object: &Value, path: &Path) -> ErrorList {
                      {}/{}",
                     first.kind, first.name, owner.kind, owner.name
                 );
-                errors.push(Error::invalid(path, Value::Array(raw.to_vec()), detail));
+                errors.push(Error::invalid(path, Value::Array(raw.to_vec()), detail).shown(shown()));
             }
             None if owner.controller => controller = Some(owner),
             _ => {}
         }
     }
     errors
+}
+
+/// An owner with its fields in the order in which upstream's type has them.
+fn shown_owner(owner: &Value) -> String {
+    const ALWAYS: [&str; 4] = ["apiVersion", "kind", "name", "uid"];
+    const IF_SET: [&str; 2] = ["controller", "blockOwnerDeletion"];
+    let always = ALWAYS.iter().map(|key| (key, owner.get(key).cloned().unwrap_or_else(|| "".into())));
+    let set = IF_SET.iter().filter_map(|key| Some((key, owner.get(key).filter(|value| !value.is_null())?.clone())));
+    let fields: Vec<String> = always.chain(set).map(|(key, value)| format!("\"{key}\":{value}")).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 fn finalizers(object: &Value, path: &Path) -> ErrorList {

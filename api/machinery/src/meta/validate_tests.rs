@@ -49,8 +49,22 @@ fn labels_annotations_owners_and_finalizers_are_checked() {
             false
         ),
         [
-            "metadata.ownerReferences.apiVersion: Invalid value: \"\": version must not be empty",
-            "metadata.ownerReferences.name: Invalid value: \"\": must not be empty",
+            "metadata.ownerReferences[0].apiVersion: Required value: must not be empty",
+            "metadata.ownerReferences[0].name: Required value: must not be empty",
+        ]
+    );
+    assert_eq!(
+        create(
+            json!({"name": "a", "ownerReferences": [
+                {"apiVersion": "a/b/c", "kind": "K", "name": "n", "uid": "u"},
+                {"uid": "u", "name": "n", "kind": "Event", "blockOwnerDeletion": true, "apiVersion": "v1"},
+            ]}),
+            false
+        ),
+        [
+            "metadata.ownerReferences[0].apiVersion: Invalid value: \"a/b/c\": must be <group>/<version> or <version>",
+            "metadata.ownerReferences[1]: Invalid value: {\"apiVersion\":\"v1\",\"kind\":\"Event\",\"name\":\"n\",\
+             \"uid\":\"u\",\"blockOwnerDeletion\":true}: /v1, Kind=Event is disallowed from being an owner",
         ]
     );
     let two = json!([{"apiVersion": "v1", "kind": "A", "name": "a", "uid": "1", "controller": true},

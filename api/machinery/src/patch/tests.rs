@@ -350,6 +350,16 @@ fn the_result_of_a_patch_is_checked_like_a_body() {
         refused.message,
         r#" "" is invalid: patch: Invalid value: "map[spec:map[foo:1]]": strict decoding error: unknown field "spec.foo""#
     );
+    for (patch, complaint) in [
+        (r#"{"spec":{"template":{"spec":{"containers":"q"}}}}"#, "cannot restore slice from string"),
+        (r#"{"spec":{"template":5}}"#, "cannot restore struct from: int64"),
+        (r#"{"metadata":{"labels":[]}}"#, "cannot restore map from slice"),
+        (r#"{"spec":{"replicas":"x"}}"#, "unrecognized type: int32"),
+        (r#"{"spec":{"template":{"spec":{"nodeName":5}}}}"#, "cannot convert int64 to string"),
+    ] {
+        let refused = run(PatchType::StrategicMerge, patch, FieldValidation::Ignore).unwrap_err();
+        assert!(refused.message.ends_with(&format!("]\": {complaint}")), "{}", refused.message);
+    }
     let refused = run(PatchType::Merge, r#"{"spec":{"replicas":"x"}}"#, FieldValidation::Ignore).unwrap_err();
     assert!(
         refused

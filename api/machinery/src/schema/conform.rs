@@ -183,7 +183,12 @@ impl Walk {
             (Shape::Ref(index), _) => {
                 let definition = self.schema.at(*index);
                 match (definition.scalar, &mut *value) {
-                    (Some(scalar), _) => conform_scalar(scalar, value),
+                    (Some(scalar), _) => {
+                        conform_scalar(scalar, value).map_err(|text| match text.split_once("Go value") {
+                            Some((head, tail)) if self.reader == Reader::Json => format!("{head}Go struct field {}{tail}", at.go_field()),
+                            _ => text,
+                        })
+                    }
                     (None, Value::Object(fields)) => self.fields(definition, fields, Some(at)),
                     _ => Err(self.wrong_type(field, value, at)),
                 }
@@ -331,7 +336,7 @@ fn conform_time(scalar: Scalar, value: &mut Value) -> Result<(), String> {
         return Err(format!("json: cannot unmarshal {} into Go value of type string", type_of(value)));
     };
     let layout = if scalar == Scalar::Time { Layout::Seconds } else { Layout::Micros };
-    let moment = time::parse(text).ok_or_else(|| time::parse_error(text, layout))?;
+    let moment = time::parse_as(text, layout).ok_or_else(|| time::parse_error(text, layout))?;
     let canonical = match layout {
         Layout::Seconds => time::format_seconds(moment),
         Layout::Micros => time::format_micros(moment),

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::{Definition, ERRORS_MAX, Reader, Schema};
-use crate::codec::{self, Format};
+use crate::codec::{self, DecodeError, Format};
 use crate::field::{Error, ErrorList, Path};
 use crate::gotext::quote;
 use crate::gvk::{GroupKind, GroupVersion, GroupVersionKind};
 use crate::meta;
 use crate::status::Status;
+use crate::value::type_of;
 
 const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
 
@@ -59,6 +60,8 @@ pub fn decode_body(
     if !decoded.value.is_object() && !decoded.value.is_null() {
         return Err(Status::bad_request(not_an_object(&decoded.value, expected, body)));
     }
+    says_what_it_is(&decoded.value)
+        .map_err(|error| Status::bad_request(codec::unrecognized(&expected.kind, &error, body)))?;
     let order = |complaints: Vec<String>| match format {
         Format::Json => codec::in_document_order(body, complaints),
         Format::Yaml => complaints,
@@ -179,7 +182,8 @@ fn check_kind(object: &mut Value, expected: &GroupVersionKind) -> Result<Option<
     }
     let version = GroupVersion::parse(&api_version).map_err(|why| Mismatch { named: None, why })?;
     let named = Some((kind.clone(), version.version.clone()));
-    if schema.kind(&version.group, &version.version, &kind).is_none() {
+    let is_list = api_version == "v1" && kind == "List";
+    if !is_list && schema.kind(&version.group, &version.version, &kind).is_none() {
         let (kind, api_version) = (quote(&kind), quote(&api_version));
         let why = format!("no kind {kind} is registered for version {api_version} in scheme {}", quote(SCHEME));
         return Err(Mismatch { named, why });
@@ -210,6 +214,21 @@ fn join(mut complaints: Vec<String>, unknown: Vec<String>) -> Vec<String> {
     complaints.extend(unknown);
     complaints.truncate(ERRORS_MAX);
     complaints
+}
+
+/// Whether `kind` and `apiVersion` can be read at all.
+fn says_what_it_is(value: &Value) -> Result<(), DecodeError> {
+    for name in ["kind", "apiVersion"] {
+        match value.get(name) {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => {
+                let found = type_of(other);
+                let text = format!("json: cannot unmarshal {found} into Go struct field .{name} of type string");
+                return Err(DecodeError::Json(text));
+            }
+        }
+    }
+    GroupVersion::parse(meta::api_version(value)).map(drop).map_err(DecodeError::Kind)
 }
 
 /// What upstream says of JSON that has no place for a kind: its reader of kinds is a struct of two fields.

@@ -58,7 +58,7 @@ impl Numbers {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Another form, or nothing at all.
-    #[error("provided data does not appear to be a protobuf message, expected prefix {:?}", MAGIC)]
+    #[error("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")]
     NoMagic,
     /// Cut short.
     #[error("unexpected EOF")]

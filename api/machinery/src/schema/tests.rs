@@ -60,7 +60,23 @@ fn wrong_types_are_refused_in_the_words_of_go() {
         ),
         (
             pod(json!({"containers": [{"livenessProbe": {"httpGet": {"port": true}}}]})),
-            "json: cannot unmarshal bool into Go value of type int32",
+            "json: cannot unmarshal bool into Go struct field \
+             HTTPGetAction.spec.containers.livenessProbe.ProbeHandler.httpGet.port of type int32",
+        ),
+        (
+            pod(json!({"volumes": [{"name": "v", "configMap": {"name": 5}}]})),
+            "json: cannot unmarshal number into Go struct field \
+             ConfigMapVolumeSource.spec.volumes.VolumeSource.configMap.LocalObjectReference.name of type string",
+        ),
+        (
+            conform("coordination.k8s.io", "Lease", json!({"spec": {"renewTime": 5}})).unwrap_err(),
+            "json: cannot unmarshal number into Go struct field LeaseSpec.spec.renewTime of type string",
+        ),
+        (
+            conform("coordination.k8s.io", "Lease", json!({"spec": {"renewTime": "2020-01-01T00:00:00Z"}}))
+                .unwrap_err(),
+            "parsing time \"2020-01-01T00:00:00Z\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"Z\" as \
+             \".000000\"",
         ),
         (conform("", "Secret", json!({"data": {"a": "!"}})).unwrap_err(), "illegal base64 data at input byte 0"),
         (
@@ -113,7 +129,8 @@ fn values_become_canonical() {
             "spec": {"containers": [], "overhead": {"cpu": "500m", "memory": "1Mi"}, "securityContext": {}}})
     );
     let (lease, _) =
-        conform("coordination.k8s.io", "Lease", json!({"spec": {"renewTime": "2026-01-01T00:00:00.1Z"}})).unwrap();
+        conform("coordination.k8s.io", "Lease", json!({"spec": {"renewTime": "2026-01-01T01:00:00.100000+01:00"}}))
+            .unwrap();
     assert_eq!(lease["spec"]["renewTime"], "2026-01-01T00:00:00.100000Z");
     let (role, _) = conform("rbac.authorization.k8s.io", "ClusterRole", json!({"rules": []})).unwrap();
     assert_eq!(role, json!({}));

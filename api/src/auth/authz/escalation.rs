@@ -65,7 +65,8 @@ pub fn check_binding(
     }
     let rules = authorizer
         .read(|policy| policy.rules_of(&role, namespace).cloned())
-        .ok_or_else(|| Status::not_found(GroupResource { group: GROUP, resource: roles }, &role.name))?;
+        // Upstream names the resource of the request, not that of the role.
+        .ok_or_else(|| Status::not_found(GroupResource { group: GROUP, resource }, &role.name))?;
     confirm_no_escalation(authorizer, user, namespace, &rules)
         .map_err(|why| Status::forbidden(GroupResource { group: GROUP, resource }, name, why))
 }

@@ -185,7 +185,7 @@ fn binding_a_role_needs_its_rights_or_the_verb_bind() {
     assert_eq!(check("view"), Ok(()));
     assert_eq!(check("all").expect_err("not held").http_code(), 403);
     let missing = check("nowhere").expect_err("no such role");
-    assert_eq!(missing.message, "clusterroles.rbac.authorization.k8s.io \"nowhere\" not found");
+    assert_eq!(missing.message, "rolebindings.rbac.authorization.k8s.io \"nowhere\" not found");
     authorizer.update(|policy| {
         let rules = json!([{"verbs": ["bind"], "apiGroups": ["rbac.authorization.k8s.io"],
             "resources": ["clusterroles"], "resourceNames": ["all"]}]);

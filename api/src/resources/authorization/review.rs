@@ -1,5 +1,6 @@
 //! What the access reviews have in common: exactly one question, about somebody.
 
+use crate::resources::check;
 use crate::resources::value::{has, list, namespace, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::Value;
@@ -21,20 +22,17 @@ pub(super) fn validate(review: &Value, asked: Asked) -> ErrorList {
     let (spec, path) = (&review["spec"], Path::root("spec"));
     let (resource, other) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
     let shown = [("Path", text(other, "path").into()), ("Verb", text(other, "verb").into())];
-    match (resource.is_null(), other.is_null()) {
-        (false, false) => {
-            let text = "cannot be specified in combination with resourceAttributes";
-            errors.push(Error::invalid(&path.child("nonResourceAttributes"), other.clone(), text).shown_as(&shown));
-        }
-        (true, true) => {
-            let text = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            errors.push(Error::invalid(&path.child("resourceAttributes"), Value::Null, text));
-        }
-        _ => {}
+    if resource.is_null() == other.is_null() {
+        let text = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        let error = Error::invalid(&path, other.clone(), text);
+        errors.push(if other.is_null() { error } else { error.shown_as(&shown) });
     }
     if asked != Asked::Oneself && text(spec, "user").is_empty() && list(spec, "groups").is_empty() {
         let text = "at least one of user or group must be specified";
         errors.push(Error::invalid(&path.child("user"), "", text));
+    }
+    for kind in ["fieldSelector", "labelSelector"] {
+        validate_selector(&resource[kind], kind, &path.child("resourceAttributes").child(kind), &mut errors);
     }
     let foreign = review["metadata"].as_object().into_iter().flatten().any(|(key, value)| {
         let allowed = key == "managedFields" || (key == "namespace" && asked == Asked::SubjectInNamespace);
@@ -62,6 +60,47 @@ pub(super) fn validate(review: &Value, asked: Asked) -> ErrorList {
     errors
 }
 
+/// A selector is given as text or as requirements. An operator that is not known makes the question no worse.
+fn validate_selector(selector: &Value, kind: &str, path: &Path, errors: &mut ErrorList) {
+    if selector.is_null() {
+        return;
+    }
+    let (raw, requirements) = (text(selector, "rawSelector"), list(selector, "requirements"));
+    if !raw.is_empty() && !requirements.is_empty() {
+        let text = "may not specified at the same time as requirements";
+        errors.push(Error::invalid(&path.child("rawSelector"), raw, text));
+    }
+    if raw.is_empty() && requirements.is_empty() {
+        let text = format!("when {path} is specified, requirements or rawSelector is required");
+        errors.push(Error::required(&path.child("requirements"), text));
+    }
+    for (index, requirement) in requirements.iter().enumerate() {
+        let path = path.child("requirements").index(index);
+        let (key, values) = (text(requirement, "key"), list(requirement, "values"));
+        if kind == "fieldSelector" && key.is_empty() {
+            errors.push(Error::required(&path.child("key"), "must be specified"));
+        }
+        match text(requirement, "operator") {
+            "In" | "NotIn" if values.is_empty() => {
+                let text = "must be specified when `operator` is 'In' or 'NotIn'";
+                errors.push(Error::required(&path.child("values"), text));
+            }
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
+                let text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                errors.push(Error::forbidden(&path.child("values"), text));
+            }
+            _ => {}
+        }
+        if kind == "labelSelector" {
+            check::label_name(key, &path.child("key"), errors);
+            for (index, value) in values.iter().filter_map(Value::as_str).enumerate() {
+                let complaints = api_machinery::names::is_label_value(value);
+                check::complain(complaints, value, &path.child("values").index(index), errors);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,8 +115,7 @@ mod tests {
         assert_eq!(
             messages(validate(&json!({"spec": {}}), Asked::Subject)),
             [
-                "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or \
-                 resourceAttributes must be specified",
+                "spec: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified",
                 "spec.user: Invalid value: \"\": at least one of user or group must be specified",
             ]
         );
@@ -87,5 +125,33 @@ mod tests {
             messages(validate(&local, Asked::SubjectInNamespace)),
             ["spec.resourceAttributes.namespace: Invalid value: \"a\": must match metadata.namespace"]
         );
+    }
+
+    // proves: AM-33
+    #[test]
+    fn a_selector_of_a_question_is_text_or_requirements() {
+        let ask =
+            |resource: Value| messages(validate(&json!({"spec": {"resourceAttributes": resource}}), Asked::Oneself));
+        let known = json!({"key": "a", "operator": "In", "values": ["x"]});
+        let unknown = json!({"key": "a", "operator": "Foo", "values": ["x"]});
+        assert_eq!(ask(json!({"fieldSelector": {"requirements": [known, unknown]}})), [""; 0]);
+        let bad = json!({
+            "fieldSelector": {"rawSelector": "a=b", "requirements": [{"key": "", "operator": "In"}]},
+            "labelSelector": {},
+        });
+        assert_eq!(
+            ask(bad),
+            [
+                "spec.resourceAttributes.fieldSelector.rawSelector: Invalid value: \"a=b\": may not specified at the same \
+                 time as requirements",
+                "spec.resourceAttributes.fieldSelector.requirements[0].key: Required value: must be specified",
+                "spec.resourceAttributes.fieldSelector.requirements[0].values: Required value: must be specified when \
+                 `operator` is 'In' or 'NotIn'",
+                "spec.resourceAttributes.labelSelector.requirements: Required value: when \
+                 spec.resourceAttributes.labelSelector is specified, requirements or rawSelector is required",
+            ]
+        );
+        let bad = json!({"labelSelector": {"requirements": [{"key": "a b", "operator": "Exists", "values": ["$"]}]}});
+        assert_eq!(ask(bad).len(), 3);
     }
 }

@@ -54,10 +54,6 @@ impl Strategy for Event {
         false
     }
 
-    fn rechecks_metadata(&self) -> bool {
-        false
-    }
-
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let involved = text(&object["involvedObject"], "namespace");

@@ -114,11 +114,12 @@ impl Strategy for Node {
             errors.push(Error::forbidden(&Path::of(&["spec", "podCIDRs"]), text));
         }
         let provider = text(old_spec, "providerID");
-        if !provider.is_empty() && provider != text(new_spec, "providerID") {
-            let text = "node updates may not change providerID except from \"\" to valid";
-            errors.push(Error::forbidden(&Path::of(&["spec", "providerID"]), text));
-        }
         validate_taints(new, &mut errors);
+        if !provider.is_empty() && provider != text(new_spec, "providerID") {
+            let done = if text(new_spec, "providerID").is_empty() { "cleared" } else { "modified" };
+            let text = format!("field cannot be {done} once set");
+            errors.push(Error::invalid(&Path::of(&["spec", "providerID"]), Value::Null, text));
+        }
         errors
     }
 

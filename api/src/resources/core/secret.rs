@@ -168,7 +168,9 @@ fn validate_json(data: &Value, key: &'static str, path: &Path, errors: &mut Erro
             let text = "json: cannot unmarshal into Go value of type map[string]interface {}";
             errors.push(Error::invalid(&path, REDACTED, text));
         }
-        Err(DecodeError::Json(text) | DecodeError::Yaml(text)) => errors.push(Error::invalid(&path, REDACTED, text)),
+        Err(DecodeError::Json(text) | DecodeError::Yaml(text) | DecodeError::Kind(text)) => {
+            errors.push(Error::invalid(&path, REDACTED, text));
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use api_machinery::names;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Most endpoints of a slice.
 const ENDPOINTS_MAX: usize = 1000;
@@ -51,10 +50,6 @@ impl Strategy for EndpointSlice {
         &INFO
     }
 
-    fn rechecks_metadata(&self) -> bool {
-        false
-    }
-
     fn default(&self, object: &mut Value) {
         null_if_empty(object, "endpoints");
         null_if_empty(object, "ports");
@@ -79,19 +74,11 @@ impl Strategy for EndpointSlice {
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
-        let mut errors = ErrorList::new();
-        let kind = text(object, "addressType");
-        let kinds = ["FQDN", "IPv4", "IPv6"];
-        check::required_one_of(kind, &kinds, &Path::root("addressType"), &mut errors);
-        validate_endpoints(object, kind, &mut errors);
-        validate_ports(object, &mut errors);
-        errors
+        validate(object, None)
     }
 
     fn validate_update(&self, new: &Value, old: &Value) -> ErrorList {
-        let mut errors = self.validate(new);
-        check::immutable(&new["addressType"], &old["addressType"], &Path::root("addressType"), &mut errors);
-        errors
+        validate(new, Some(old))
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -129,6 +116,37 @@ impl Strategy for EndpointSlice {
     }
 }
 
+/// Checks a slice. Endpoints that an update leaves alone are good enough, and what upstream declares comes last.
+fn validate(object: &Value, old: Option<&Value>) -> ErrorList {
+    let mut errors = ErrorList::new();
+    validate_ports(object, &mut errors);
+    let (kind, path) = (text(object, "addressType"), Path::root("addressType"));
+    let has_old_endpoints = old.is_some_and(|old| same(&old["endpoints"], &object["endpoints"]));
+    if !has_old_endpoints {
+        validate_endpoints(object, kind, &mut errors);
+    }
+    match old.map(|old| text(old, "addressType")) {
+        Some(old) if old == kind => {}
+        Some(_) => errors.push(Error::invalid(&path, Value::Null, check::IMMUTABLE)),
+        None => check::required_one_of(kind, &["FQDN", "IPv4", "IPv6"], &path, &mut errors),
+    }
+    if !has_old_endpoints {
+        validate_address_counts(object, &mut errors);
+    }
+    errors
+}
+
+fn validate_address_counts(object: &Value, errors: &mut ErrorList) {
+    for (index, endpoint) in list(object, "endpoints").iter().enumerate() {
+        let path = Path::root("endpoints").index(index).child("addresses");
+        match list(endpoint, "addresses").len() {
+            0 => errors.push(Error::required(&path, "")),
+            count if count > ADDRESSES_MAX => errors.push(Error::too_many(&path, count, ADDRESSES_MAX)),
+            _ => {}
+        }
+    }
+}
+
 fn validate_endpoints(object: &Value, kind: &str, errors: &mut ErrorList) {
     let endpoints = list(object, "endpoints");
     let path = Path::root("endpoints");
@@ -139,15 +157,8 @@ fn validate_endpoints(object: &Value, kind: &str, errors: &mut ErrorList) {
     for (index, endpoint) in endpoints.iter().enumerate() {
         let path = path.index(index);
         let addresses_path = path.child("addresses");
-        match list(endpoint, "addresses").len() {
-            0 => errors.push(Error::required(&addresses_path, "must contain at least 1 address")),
-            count if count > ADDRESSES_MAX => {
-                errors.push(Error::too_many(&addresses_path, count, ADDRESSES_MAX));
-            }
-            _ => {}
-        }
         for (index, address) in texts(endpoint, "addresses").enumerate() {
-            validate_address(address, kind, &addresses_path.index(index), errors);
+            validate_address(address, kind, &addresses_path, index, errors);
         }
         if has(endpoint, "nodeName") {
             check::subdomain(text(endpoint, "nodeName"), &path.child("nodeName"), errors);
@@ -169,17 +180,18 @@ fn validate_endpoints(object: &Value, kind: &str, errors: &mut ErrorList) {
     }
 }
 
-fn validate_address(address: &str, kind: &str, path: &Path, errors: &mut ErrorList) {
+fn validate_address(address: &str, kind: &str, all: &Path, index: usize, errors: &mut ErrorList) {
+    let path = &all.index(index);
+    let before = errors.len();
     match kind {
-        "IPv4" => {
-            if address.parse::<Ipv4Addr>().is_err() {
-                errors.push(Error::invalid(path, address, "must be a valid IPv4 address"));
+        "IPv4" | "IPv6" => {
+            let check = if kind == "IPv4" { check::ip } else { check::canonical_ip };
+            check(address, path, errors);
+            if errors.len() > before {
+                return;
             }
-            check::ordinary_ip(address, path, errors);
-        }
-        "IPv6" => {
-            if address.parse::<Ipv6Addr>().is_err() {
-                errors.push(Error::invalid(path, address, "must be a valid IPv6 address"));
+            if address.contains(':') != (kind == "IPv6") {
+                errors.push(Error::invalid(all, address, format!("must be an {kind} address")));
             }
             check::ordinary_ip(address, path, errors);
         }

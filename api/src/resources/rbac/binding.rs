@@ -104,19 +104,28 @@ fn default(object: &mut Value) {
     }
 }
 
-/// Checks a binding. Within a namespace it may name a role of that namespace, and service accounts without theirs.
+/// Checks a binding. Within a namespace it may name a role of that namespace, and service accounts without theirs. What
+/// upstream declares comes last.
 fn validate(object: &Value, namespaced: bool) -> ErrorList {
     let mut errors = ErrorList::new();
     let (role, path) = (&object["roleRef"], Path::root("roleRef"));
     check::one_of(text(role, "apiGroup"), &[GROUP], &path.child("apiGroup"), &mut errors);
     let kinds: &[&str] = if namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
     check::one_of(text(role, "kind"), kinds, &path.child("kind"), &mut errors);
-    match text(role, "name") {
-        "" => errors.push(Error::required(&path.child("name"), "")),
-        name => check::complain(names::is_path_segment_name(name), name, &path.child("name"), &mut errors),
+    let name = text(role, "name");
+    if !name.is_empty() {
+        check::complain(names::is_path_segment_name(name), name, &path.child("name"), &mut errors);
     }
     for (index, subject) in list(object, "subjects").iter().enumerate() {
         validate_subject(subject, namespaced, &Path::root("subjects").index(index), &mut errors);
+    }
+    for (index, subject) in list(object, "subjects").iter().enumerate() {
+        if text(subject, "name").is_empty() {
+            errors.push(Error::required(&Path::root("subjects").index(index).child("name"), ""));
+        }
+    }
+    if name.is_empty() {
+        errors.push(Error::required(&path.child("name"), ""));
     }
     errors
 }
@@ -128,34 +137,24 @@ fn validate_update(new: &Value, old: &Value, namespaced: bool) -> ErrorList {
     if ["apiGroup", "kind", "name"].iter().any(|key| text(role, key) != text(&old["roleRef"], key)) {
         // Upstream shows the fields under the names its own type has.
         let shown = json!({ "APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"] });
-        errors.push(Error::invalid(&Path::root("roleRef"), shown, "cannot change roleRef"));
+        errors.push(Error::invalid(&Path::root("roleRef"), shown, check::IMMUTABLE));
     }
     errors
 }
 
 fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut ErrorList) {
     let (name, group) = (text(subject, "name"), text(subject, "apiGroup"));
-    let name_path = path.child("name");
-    if name.is_empty() {
-        errors.push(Error::required(&name_path, ""));
-    }
     match text(subject, "kind") {
         "ServiceAccount" => {
             if !name.is_empty() {
-                check::subdomain(name, &name_path, errors);
+                check::subdomain(name, &path.child("name"), errors);
             }
             check::one_of(group, &[""], &path.child("apiGroup"), errors);
             if !namespaced && text(subject, "namespace").is_empty() {
                 errors.push(Error::required(&path.child("namespace"), ""));
             }
         }
-        kind @ ("User" | "Group") => {
-            if name.is_empty() {
-                let text = format!("{} name cannot be empty", kind.to_lowercase());
-                errors.push(Error::invalid(&name_path, name, text));
-            }
-            check::one_of(group, &[GROUP], &path.child("apiGroup"), errors);
-        }
+        "User" | "Group" => check::one_of(group, &[GROUP], &path.child("apiGroup"), errors),
         other => {
             let kinds = ["ServiceAccount", "User", "Group"];
             errors.push(Error::not_supported(&path.child("kind"), other, &kinds));

@@ -64,6 +64,10 @@ fn validate_aggregation(rule: &Value, errors: &mut ErrorList) {
         errors.push(Error::required(&path, text));
     }
     for (index, selector) in selectors.iter().enumerate() {
+        let before = errors.len();
         check::label_selector(selector, &path.index(index), errors);
+        if errors.len() > before {
+            errors.push(Error::invalid(&path.index(index), Value::Null, "invalid label selector."));
+        }
     }
 }

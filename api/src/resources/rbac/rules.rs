@@ -4,20 +4,22 @@ use crate::resources::value::list;
 use api_machinery::field::{Error, ErrorList, Path};
 use serde_json::Value;
 
-/// Checks `rules`. Those of a namespace know no paths outside resources.
+/// Checks `rules`. Those of a namespace know no paths outside resources. What upstream declares comes last.
 pub(super) fn validate(role: &Value, namespaced: bool) -> ErrorList {
     let mut errors = ErrorList::new();
     for (index, rule) in list(role, "rules").iter().enumerate() {
         validate_rule(rule, namespaced, &Path::root("rules").index(index), &mut errors);
+    }
+    for (index, rule) in list(role, "rules").iter().enumerate() {
+        if list(rule, "verbs").is_empty() {
+            errors.push(Error::required(&Path::root("rules").index(index).child("verbs"), ""));
+        }
     }
     errors
 }
 
 fn validate_rule(rule: &Value, namespaced: bool, path: &Path, errors: &mut ErrorList) {
     let empty = |key| list(rule, key).is_empty();
-    if empty("verbs") {
-        errors.push(Error::required(&path.child("verbs"), "verbs must contain at least one value"));
-    }
     if !empty("nonResourceURLs") {
         let path = path.child("nonResourceURLs");
         let urls = || rule["nonResourceURLs"].clone();

@@ -31,7 +31,7 @@ fn pod_networks_and_provider_are_set_once() {
         messages(Node.validate_update(&new, &old)),
         [
             "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid",
-            "spec.providerID: Forbidden: node updates may not change providerID except from \"\" to valid",
+            "spec.providerID: Invalid value: null: field cannot be cleared once set",
         ]
     );
 }
