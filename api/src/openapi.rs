@@ -119,7 +119,7 @@ impl OpenApi {
         let make = || {
             let documents: Vec<serde_json::Value> =
                 self.groups.iter().map(|group| paths::document(&group.path, &group.kinds)).collect();
-            openapi_v2::from_v3("Kubernetes", "v1.37.0", &documents)
+            openapi_v2::from_v3("Kubernetes", "1.37", &documents)
         };
         if accepts(headers, |media_type| openapi_v2::PROTOBUF_MEDIA_TYPES.contains(&media_type)) {
             let document = self.v2_protobuf.get_or_init(|| Document::new(&openapi_v2::to_protobuf(&make())));

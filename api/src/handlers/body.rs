@@ -12,9 +12,15 @@ use api_machinery::status::Status;
 use bytes::Bytes;
 use serde_json::Value;
 
-/// Upstream's warning; the uids follow.
-const REPEATED_OWNERS: &str = ".metadata.ownerReferences contains duplicate entries; API server dedups owner references \
-    in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ";
+/// Upstream's warning about owners that are named twice: in a body, or in what a patch made.
+fn repeated_owners(is_patched: bool, uids: &[String]) -> String {
+    let when = if is_patched { " after mutating admission happens" } else { "" };
+    format!(
+        ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
+         reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        uids.join(", ")
+    )
+}
 
 impl Call<'_> {
     /// The whole body, at most the server's limit.
@@ -27,14 +33,19 @@ impl Call<'_> {
         let input = negotiate::input(&self.head.headers)?;
         let bytes = self.read(body).await?;
         let mut object = self.decode(input, &bytes, &self.body_kind(), validation)?;
-        let repeated = meta::dedup_owner_references(&mut object);
-        if !repeated.is_empty() {
-            self.cx.warn(format!("{REPEATED_OWNERS}{}", repeated.join(", ")));
-        }
+        self.dedup_owners(&mut object, false);
         if let Some(form) = self.form {
             form.store(&mut object, self.kind);
         }
         Ok(object)
+    }
+
+    /// Keeps every owner once, and says so.
+    pub(super) fn dedup_owners(&self, object: &mut Value, is_patched: bool) {
+        let repeated = meta::dedup_owner_references(object);
+        if !repeated.is_empty() {
+            self.cx.warn(repeated_owners(is_patched, &repeated));
+        }
     }
 
     /// Group, version and kind of what travels at this path.

@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::list::parse_revision;
+use super::watch::of_watch;
 use crate::http::Body;
 use crate::registry::{Object, subresource};
 use ::http::{Response, StatusCode};
@@ -12,7 +13,7 @@ impl Call<'_> {
     pub(super) async fn get(&self) -> Result<Response<Body>, Status> {
         let revision = match self.query().get("resourceVersion") {
             None => ReadRevision::Consistent,
-            Some(text) => match parse_revision(&text)? {
+            Some(text) => match parse_revision(&text).map_err(of_watch)? {
                 None => ReadRevision::Consistent,
                 Some(0) => ReadRevision::Any,
                 Some(revision) => ReadRevision::NotOlderThan(revision),

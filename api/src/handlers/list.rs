@@ -22,7 +22,7 @@ impl Call<'_> {
         self.page(output, page)
     }
 
-    fn list_options(&self) -> Result<ListOptions, Status> {
+    pub(super) fn list_options(&self) -> Result<ListOptions, Status> {
         let query = self.query();
         validate_list(query)?;
         query.number("timeoutSeconds")?;

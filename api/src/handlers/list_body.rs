@@ -15,6 +15,9 @@ use std::task::{Context, Poll};
 /// A frame is sent when it holds this much; a list that is smaller is sent whole with its length.
 const FRAME_BYTES: usize = 64 * 1024;
 
+/// How much shorter an item may be than the most that it says of itself: it goes without kind and version.
+const ITEM_DIFFERENCE_BYTES_MAX: usize = 256;
+
 /// The list as a body.
 pub(super) fn objects(kind: &Kind, page: ListPage) -> Body {
     let bytes: usize = page.items.iter().map(|item| item.json_bytes_max() + 1).sum();
@@ -26,7 +29,9 @@ pub(super) fn objects(kind: &Kind, page: ListPage) -> Body {
     let mut out = BytesMut::with_capacity(FRAME_BYTES + 4096);
     head(kind, &page, &mut out);
     let form = kind.strategy.form();
-    Body::boxed(Frames { out, form, items: page.items.into_iter(), first: true, done: false })
+    let spliced = page.items.len() * ITEM_DIFFERENCE_BYTES_MAX;
+    let bytes_min = if form.is_some() { bytes / 2 } else { bytes.saturating_sub(spliced) };
+    Body::boxed(Frames { out, form, items: page.items.into_iter(), bytes_min, first: true, done: false })
 }
 
 /// The list in one piece, without a final line feed.
@@ -70,6 +75,8 @@ struct Frames {
     out: BytesMut,
     form: Option<&'static Form>,
     items: std::vec::IntoIter<Arc<Stored>>,
+    /// The body is at least this long as long as nothing of it is sent. Whoever decides about compression asks.
+    bytes_min: usize,
     first: bool,
     done: bool,
 }
@@ -87,7 +94,7 @@ impl http_body::Body for Frames {
             let Some(item) = this.items.next() else {
                 list::write_tail(&mut this.out);
                 this.out.put_u8(b'\n');
-                this.done = true;
+                (this.done, this.bytes_min) = (true, 0);
                 return Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))));
             };
             if !std::mem::take(&mut this.first) {
@@ -95,6 +102,7 @@ impl http_body::Body for Frames {
             }
             write_item(this.form, &item, &mut this.out);
         }
+        this.bytes_min = 0;
         Poll::Ready(Some(Ok(Frame::data(this.out.split().freeze()))))
     }
 
@@ -103,6 +111,8 @@ impl http_body::Body for Frames {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+        let mut hint = SizeHint::default();
+        hint.set_lower(self.bytes_min as u64);
+        hint
     }
 }

@@ -24,7 +24,8 @@ impl Call<'_> {
         let cx = self.registry_cx(options.dry_run);
         let apply = |current: &serde_json::Value| {
             let Some(form) = self.form else {
-                let patched = patch.apply(current, &expected, validation)?;
+                let mut patched = patch.apply(current, &expected, validation)?;
+                self.dedup_owners(&mut patched.object, true);
                 patched.warnings.into_iter().for_each(|text| self.cx.warn(text));
                 self.check_patched(&patched.object, current)?;
                 return Ok(patched.object);
@@ -32,6 +33,7 @@ impl Call<'_> {
             let mut shown = current.clone();
             form.show(&mut shown, self.shown);
             let mut patched = patch.apply(&shown, &expected, validation)?;
+            self.dedup_owners(&mut patched.object, true);
             patched.warnings.into_iter().for_each(|text| self.cx.warn(text));
             self.check_patched(&patched.object, current)?;
             form.store(&mut patched.object, self.kind);

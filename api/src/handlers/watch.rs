@@ -57,8 +57,8 @@ impl Call<'_> {
     }
 }
 
-/// Upstream parses the resourceVersion of a watch where nobody makes a client's mistake of it.
-fn of_watch(status: Status) -> Status {
+/// Upstream parses the resourceVersion of a watch or a get where nobody makes a client's mistake of it.
+pub(super) fn of_watch(status: Status) -> Status {
     let text = status.message.trim_start_matches("invalid resource version: ").to_owned();
     Status::failure(500, "", text)
 }

@@ -17,7 +17,7 @@ pub(super) fn document(root: &str, kinds: &[&'static KindInfo]) -> Value {
         builder.kind(info);
     }
     let roots: Vec<&str> = builder.schemas.iter().copied().collect();
-    let mut document = openapi::document("Kubernetes", "v1.37.0", builder.paths, &roots);
+    let mut document = openapi::document("Kubernetes", "1.37", builder.paths, &roots);
     document["components"]["schemas"][PATCH_BODY] = json!({"description": "A patch to an object.", "type": "object"});
     document
 }

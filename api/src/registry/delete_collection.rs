@@ -5,10 +5,9 @@ use super::kind::Kind;
 use super::options::DeleteOptions;
 use super::strategy::Cx;
 use api_machinery::status::{Status, reason};
-use api_storage::{ListOptions, Predicate, Stored};
+use api_storage::{ListOptions, ListPage, Stored};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use std::sync::Arc;
 
 /// Objects that are listed at once.
 const PAGE_OBJECTS: usize = 500;
@@ -16,7 +15,8 @@ const PAGE_OBJECTS: usize = 500;
 const DELETIONS_MAX: usize = 8;
 
 impl Registry {
-    /// Deletes what matches and returns it as it was, with the revision at which it was listed.
+    /// Deletes what matches and returns it as it was, with the revision at which it was listed. With a `limit` that is one
+    /// page, from `continue_token` on, and no more.
     ///
     /// # Errors
     /// The first deletion that is refused; those before it are done. What is gone already is passed over.
@@ -24,17 +24,13 @@ impl Registry {
         &self,
         kind: &Kind,
         cx: &Cx<'_>,
-        predicate: Predicate,
+        list: ListOptions,
         options: &DeleteOptions,
-    ) -> Result<(Vec<Arc<Stored>>, i64), Status> {
+    ) -> Result<ListPage, Status> {
         let store = kind.store()?;
         let mut deleted = Vec::new();
-        let mut list = ListOptions {
-            namespace: kind.scope(cx.namespace).map(str::to_owned),
-            predicate,
-            limit: PAGE_OBJECTS,
-            ..ListOptions::default()
-        };
+        let is_limited = list.limit > 0;
+        let mut list = ListOptions { limit: if is_limited { list.limit } else { PAGE_OBJECTS }, ..list };
         loop {
             let page = store.list(list.clone()).await.map_err(|error| kind.status(&error, ""))?;
             let mut deletions = FuturesUnordered::new();
@@ -48,10 +44,16 @@ impl Registry {
                 outcome?;
             }
             drop(deletions);
+            if is_limited {
+                return Ok(page);
+            }
             deleted.extend(page.items);
             match page.continue_token {
                 Some(token) => list.continue_token = Some(token),
-                None => return Ok((deleted, page.resource_version)),
+                None => {
+                    let resource_version = page.resource_version;
+                    return Ok(ListPage { items: deleted, resource_version, ..ListPage::default() });
+                }
             }
         }
     }

@@ -282,6 +282,9 @@ fn strategic_patches_order_and_retain() {
     let (code, text) = strategic(pod(json!({"containers": []})), wrong).unwrap_err();
     assert_eq!(code, 500);
     assert!(text.starts_with("The order in patch list:"), "{text}");
+    let nowhere = pod(json!({"$setElementOrder/nowhere": ["a"]}));
+    let text = "unable to find api field in struct PodSpec for the json field \"nowhere\"";
+    assert_eq!(strategic(pod(json!({"containers": []})), nowhere), Err((500, text.into())));
 
     let volumes = |volume: Value| pod(json!({"volumes": [volume]}));
     assert_eq!(

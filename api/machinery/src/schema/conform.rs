@@ -185,7 +185,9 @@ impl Walk {
                 match (definition.scalar, &mut *value) {
                     (Some(scalar), _) => {
                         conform_scalar(scalar, value).map_err(|text| match text.split_once("Go value") {
-                            Some((head, tail)) if self.reader == Reader::Json => format!("{head}Go struct field {}{tail}", at.go_field()),
+                            Some((head, tail)) if self.reader == Reader::Json => {
+                                format!("{head}Go struct field {}{tail}", at.go_field())
+                            }
                             _ => text,
                         })
                     }

@@ -1,7 +1,10 @@
 //! Answers that were compared with those of upstream's server, request by request.
 
 use super::{MAPS, Server, map};
+use crate::filters::compress::COMPRESSED_BYTES_MIN;
+use crate::handlers::list_body;
 use ::http::Method;
+use http_body_util::BodyExt;
 use serde_json::json;
 
 // proves: AM-06
@@ -229,4 +232,83 @@ async fn an_owner_that_is_named_twice_is_kept_once_and_warned_of() {
     assert!(answer.warnings[0].starts_with(".metadata.ownerReferences contains duplicate entries; API server dedups"));
     assert!(answer.warnings[0].ends_with("; duplicate UID(s) observed: u"), "{:?}", answer.warnings);
     assert_eq!(answer.expect(201)["metadata"]["ownerReferences"], json!([owner, other]));
+}
+
+// proves: AM-02
+#[tokio::test]
+async fn a_name_that_is_taken_is_told_as_a_generated_one_wherever_there_is_a_base() {
+    let server = Server::start().await;
+    server.post(MAPS, &map("a")).await.expect(201);
+    let mut second = map("a");
+    second["metadata"]["generateName"] = json!("base-");
+    let refused = server.post(MAPS, &second).await.expect(409);
+    let text = "configmaps \"a\" already exists, the server was not able to generate a unique name for the object";
+    assert_eq!((&refused["message"], &refused["details"]["retryAfterSeconds"]), (&json!(text), &json!(1)));
+    let dry = server.post(&format!("{MAPS}?dryRun=All"), &second).await.expect(409);
+    assert_eq!(dry["message"], text);
+}
+
+// proves: AM-15
+#[tokio::test]
+async fn a_get_at_no_revision_is_upstreams_own_mistake() {
+    let server = Server::start().await;
+    let refused = server.get(&format!("{MAPS}/a?resourceVersion=x")).await.expect(500);
+    let text = "resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": invalid syntax";
+    assert_eq!((&refused["message"], &refused["reason"]), (&json!(text), &json!(null)));
+}
+
+// proves: AM-01
+#[tokio::test]
+async fn a_limit_bounds_the_deletion_of_a_collection() {
+    let server = Server::start().await;
+    for name in ["a", "b", "c"] {
+        server.post(MAPS, &map(name)).await.expect(201);
+    }
+    let names = |list: &serde_json::Value| -> Vec<String> {
+        let items = list["items"].as_array().into_iter().flatten();
+        items.map(|item| item["metadata"]["name"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let deleted = server.delete(&format!("{MAPS}?limit=2")).await.expect(200);
+    assert_eq!(
+        (names(&deleted), &deleted["metadata"]["remainingItemCount"]),
+        (vec!["a".into(), "b".into()], &json!(1))
+    );
+    assert_eq!(names(&server.get(MAPS).await.expect(200)), ["c"]);
+}
+
+// proves: AM-06
+#[tokio::test]
+async fn an_owner_that_a_patch_names_twice_is_kept_once() {
+    let server = Server::start().await;
+    server.post(MAPS, &map("a")).await.expect(201);
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"});
+    let patch = json!({"metadata": {"ownerReferences": [owner, owner]}});
+    let answer = server.patch(&format!("{MAPS}/a"), "merge-patch", &patch).await;
+    assert_eq!(
+        answer.warnings,
+        [
+            ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API server dedups owner \
+          references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) \
+          observed: u"
+        ]
+    );
+    assert_eq!(answer.expect(200)["metadata"]["ownerReferences"], json!([owner]));
+}
+
+// proves: AM-01
+#[tokio::test]
+async fn a_long_list_says_that_it_is_long_and_is_no_shorter_than_it_says() {
+    let server = Server::start().await;
+    for name in ["a", "b", "c", "d"] {
+        let mut object = map(name);
+        object["data"] = json!({"x": "y".repeat(50_000)});
+        server.post(MAPS, &object).await.expect(201);
+    }
+    let kind = server.handlers.registry().kinds().find("", "v1", "configmaps").expect("it is served");
+    let page = kind.store().expect("it is stored").list(Default::default()).await.expect("a page");
+    let body = list_body::objects(kind, page);
+    let promised = http_body::Body::size_hint(&body).lower();
+    assert!(promised >= COMPRESSED_BYTES_MIN, "{promised}: worth compressing");
+    let bytes = body.collect().await.expect("in memory").to_bytes();
+    assert!(promised <= bytes.len() as u64, "{promised} of {}", bytes.len());
 }

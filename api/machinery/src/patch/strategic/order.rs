@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::gotext;
+use crate::gotext::{self, quote};
 
 use super::{Fields, Known, SET_ELEMENT_ORDER, StrategicError, clean, lists, no_merge_key};
 
@@ -16,6 +16,16 @@ pub(super) fn apply(original: &mut Fields, patch: &mut Fields, known: Known) -> 
     for directive in directives {
         let Some(Value::Array(order)) = patch.remove(&directive) else { return Err(MALFORMED) };
         let name = directive[SET_ELEMENT_ORDER.len()..].strip_prefix('/').ok_or(MALFORMED)?;
+        if let Known::Fields(definition) = known
+            && definition.field(name).is_none()
+        {
+            let text = format!(
+                "unable to find api field in struct {} for the json field {}",
+                definition.short_name(),
+                quote(name)
+            );
+            return Err(StrategicError::Unfit(text));
+        }
         let change = match patch.get(name) {
             None => None,
             Some(Value::Array(_)) => match patch.remove(name) {
