@@ -8,6 +8,7 @@ mod body;
 mod create;
 mod delete;
 mod deletecollection;
+mod evict;
 mod get;
 mod kubelets;
 mod list;
@@ -180,6 +181,7 @@ impl Call<'_> {
             ("status" | "scale", Verb::Patch) => self.patch(body).await,
             ("finalize", Verb::Update) => self.finalize(body).await,
             ("binding", Verb::Create) => self.bind(body).await,
+            ("eviction", Verb::Create) => self.evict(body).await,
             ("token", Verb::Create) => self.token(body).await,
             _ => Err(Status::method_not_allowed()),
         }

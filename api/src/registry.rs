@@ -9,6 +9,7 @@ pub mod alloc;
 pub(crate) mod create;
 mod delete;
 mod delete_collection;
+mod evict;
 pub mod form;
 pub mod kind;
 pub mod metadata;

@@ -61,7 +61,7 @@ impl Registry {
                 &Preconditions::default(),
                 kind.ttl(),
                 |stored: &Arc<Stored>, old| {
-                    check_preconditions(kind, stored, options)?;
+                    check_preconditions(kind, stored.name(), stored.uid(), stored.resource_version(), options)?;
                     pending = true;
                     Ok(match decide(kind, cx, options, old) {
                         Decision::Delete(marked) => {
@@ -100,7 +100,7 @@ impl Registry {
         let fail = |error| kind.status(&error, name);
         let read = kind.store()?.get(kind.scope(cx.namespace), name, ReadRevision::Consistent).await;
         let stored = read.map_err(fail)?;
-        check_preconditions(kind, &stored, options)?;
+        check_preconditions(kind, stored.name(), stored.uid(), stored.resource_version(), options)?;
         let uid = stored.uid().to_owned();
         Ok(match decide(kind, cx, options, stored.decode().map_err(fail)?) {
             Decision::Delete(last) if kind.strategy.returns_deleted_object() => {
@@ -126,24 +126,33 @@ fn success(kind: &Kind, name: &str, uid: &str) -> Status {
     status
 }
 
-fn check_preconditions(kind: &Kind, stored: &Stored, options: &DeleteOptions) -> Result<(), Status> {
+/// Whether the options mean this object.
+///
+/// # Errors
+/// 409 for one with another uid or another resourceVersion.
+pub(super) fn check_preconditions(
+    kind: &Kind,
+    name: &str,
+    current_uid: &str,
+    resource_version: impl ToString,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
     let resource = GroupResource { group: kind.info.group, resource: kind.info.kind };
-    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != stored.uid()) {
+    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != current_uid) {
         return Err(Status::conflict(
             resource,
-            stored.name(),
+            name,
             format_args!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
-                 deleted and then recreated",
-                stored.uid()
+                "the UID in the precondition ({uid}) does not match the UID in record ({current_uid}). The object might \
+                 have been deleted and then recreated"
             ),
         ));
     }
-    let current = stored.resource_version().to_string();
+    let current = resource_version.to_string();
     if let Some(wanted) = options.resource_version.as_deref().filter(|wanted| *wanted != current) {
         return Err(Status::conflict(
             resource,
-            stored.name(),
+            name,
             format_args!(
                 "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
                  ({current}). The object might have been modified"

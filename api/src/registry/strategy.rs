@@ -89,6 +89,8 @@ impl Subresource {
     pub const SCALE: Self = Self { name: "scale", body: Some(("autoscaling", "v1", "Scale")), verbs: GET_PATCH_UPDATE };
     /// `pods/binding`.
     pub const BINDING: Self = Self { name: "binding", body: Some(("", "v1", "Binding")), verbs: CREATE_ONLY };
+    /// `pods/eviction`.
+    pub const EVICTION: Self = Self { name: "eviction", body: Some(("policy", "v1", "Eviction")), verbs: CREATE_ONLY };
     /// `pods/log`.
     pub const LOG: Self = Self { name: "log", body: None, verbs: GET_ONLY };
     /// `serviceaccounts/token`.

@@ -50,6 +50,7 @@ const ROOTS: &[&str] = &[
     "io.k8s.api.discovery.v1.EndpointSliceList",
     "io.k8s.api.events.v1.Event",
     "io.k8s.api.events.v1.EventList",
+    "io.k8s.api.policy.v1.Eviction",
     "io.k8s.api.rbac.v1.ClusterRole",
     "io.k8s.api.rbac.v1.ClusterRoleBinding",
     "io.k8s.api.rbac.v1.ClusterRoleBindingList",

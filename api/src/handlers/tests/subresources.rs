@@ -64,6 +64,43 @@ async fn the_table_of_a_scale_has_columns_of_its_own() {
     assert_eq!(table["metadata"]["resourceVersion"], scale["metadata"]["resourceVersion"]);
 }
 
+#[tokio::test]
+async fn an_eviction_deletes_a_pod_and_says_so_in_its_status() {
+    let server = Server::start().await;
+    let mut bound = pod("p");
+    bound["spec"]["nodeName"] = "n".into();
+    let uid = server.post(PODS, &bound).await.expect(201)["metadata"]["uid"].clone();
+    let path = format!("{PODS}/p/eviction");
+    let eviction = |name: &str, options: serde_json::Value| json!({"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": name}, "deleteOptions": options});
+    let other = server.post(&path, &eviction("q", json!({}))).await;
+    assert_eq!(other.refusal().2, "name in URL does not match name in Eviction object");
+    let foreign = server.post(&path, &eviction("p", json!({"preconditions": {"uid": "x"}}))).await;
+    let message = format!(
+        "Operation cannot be fulfilled on Pod \"p\": the UID in the precondition (x) does not match the UID in record \
+         ({}). The object might have been deleted and then recreated",
+        uid.as_str().unwrap()
+    );
+    assert_eq!(foreign.refusal(), (409, "Conflict".into(), message));
+    server.post(&path, &eviction("p", json!({"dryRun": ["All"]}))).await.expect(201);
+    let untouched = server.get(&format!("{PODS}/p")).await.expect(200);
+    assert_eq!(
+        (&untouched["metadata"]["deletionTimestamp"], &untouched["status"]["conditions"]),
+        (&json!(null), &json!(null))
+    );
+    let version = untouched["metadata"]["resourceVersion"].clone();
+    let options = json!({"preconditions": {"resourceVersion": version}, "gracePeriodSeconds": 7});
+    assert_eq!(server.post(&path, &eviction("p", options)).await.expect(201)["status"], "Success");
+    let evicted = server.get(&format!("{PODS}/p")).await.expect(200);
+    assert_eq!(evicted["metadata"]["deletionGracePeriodSeconds"], 7);
+    let condition = &evicted["status"]["conditions"][0];
+    assert_eq!(
+        (&condition["type"], &condition["reason"]),
+        (&json!("DisruptionTarget"), &json!("EvictionByEvictionAPI"))
+    );
+    let missing = server.post(&format!("{PODS}/q/eviction"), &eviction("q", json!({}))).await;
+    assert_eq!(missing.refusal(), (404, "NotFound".into(), "pods \"q\" not found".into()));
+}
+
 // proves: SC-15
 #[tokio::test]
 async fn a_pod_is_bound_once() {

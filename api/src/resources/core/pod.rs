@@ -35,7 +35,7 @@ static INFO: KindInfo = KindInfo {
     categories: &["all"],
     namespaced: true,
     verbs: ALL_VERBS,
-    subresources: &[Subresource::BINDING, Subresource::LOG, Subresource::STATUS],
+    subresources: &[Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::STATUS],
     name_rule: NameRule::Subdomain,
     stored: true,
 };
