@@ -76,8 +76,9 @@ fn column_options(column: Column, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    // One type for all levels: revisions only grow, so a flushed file overlaps no other, and where nothing has to be compressed
+    // anew RocksDB moves it down as it is. With Zstandard at the bottom each row would be written twice.
     options.set_compression_type(DBCompressionType::Lz4);
-    options.set_bottommost_compression_type(DBCompressionType::Zstd);
     if column == Column::Revisions {
         options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_TRIGGER, 0.0);
     }
