@@ -22,5 +22,6 @@ pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod table;
+pub mod textdiff;
 pub mod time;
 pub mod value;

@@ -1,7 +1,6 @@
 //! Pod: what it asks for is fixed at creation but for a few fields; how it goes is written by scheduler and node.
 
 mod columns;
-mod diff;
 mod quality;
 mod status;
 mod update;

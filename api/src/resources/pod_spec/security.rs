@@ -3,6 +3,7 @@
 use crate::resources::check;
 use crate::resources::value::{flag, has, list, text, texts};
 use api_machinery::field::{Error, ErrorList, Path};
+use api_machinery::schema::Schema;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -63,14 +64,15 @@ pub(crate) fn validate_container_security(context: &Value, host_users: bool, pat
         }
     }
     validate_seccomp(&context["seccompProfile"], &path.child("seccompProfile"), errors);
+    let shown = || Schema::internal_line("SecurityContext", context);
     if context["allowPrivilegeEscalation"] == false {
         if flag(context, "privileged") {
             let text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-            errors.push(Error::invalid(path, context.clone(), text));
+            errors.push(Error::invalid(path, context.clone(), text).shown(shown()));
         }
         if texts(&context["capabilities"], "add").any(|capability| capability == "CAP_SYS_ADMIN") {
             let text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-            errors.push(Error::invalid(path, context.clone(), text));
+            errors.push(Error::invalid(path, context.clone(), text).shown(shown()));
         }
     }
     validate_app_armor(&context["appArmorProfile"], &path.child("appArmorProfile"), errors);

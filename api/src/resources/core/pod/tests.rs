@@ -220,8 +220,10 @@ fn what_a_pod_may_not_ask_for_is_refused_with_upstreams_words() {
             json!({"containers": [{"name": "a", "image": "x", "securityContext": {"privileged": true,
                 "allowPrivilegeEscalation": false, "runAsUser": -1}}], "securityContext": {"seccompProfile": {"type": "Localhost"}}}),
             "spec.containers[0].securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive; \
-             spec.containers[0].securityContext: Invalid value: {\"allowPrivilegeEscalation\":false,\"privileged\":true,\
-             \"runAsUser\":-1}: cannot set `allowPrivilegeEscalation` to false and `privileged` to true; \
+             spec.containers[0].securityContext: Invalid value: {\"Capabilities\":null,\"Privileged\":true,\
+             \"SELinuxOptions\":null,\"WindowsOptions\":null,\"RunAsUser\":-1,\"RunAsGroup\":null,\
+             \"RunAsNonRoot\":null,\"ReadOnlyRootFilesystem\":null,\"AllowPrivilegeEscalation\":false,\
+             \"ProcMount\":null,\"SeccompProfile\":null,\"AppArmorProfile\":null}: cannot set `allowPrivilegeEscalation` to false and `privileged` to true; \
              spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is \
              Localhost",
         ),
@@ -269,7 +271,11 @@ fn an_update_changes_images_deadline_and_adds_tolerations_only() {
          tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     ));
     assert!(
-        refused[0].contains("-   \"schedulerName\": \"default-scheduler\",\n+   \"schedulerName\": \"mine\","),
+        refused[0].ends_with(
+            "\n@@ -67,7 +67,7 @@\n  \"Hostname\": \"\",\n  \"Subdomain\": \"\",\n  \"Affinity\": null,\n- \"SchedulerName\": \
+             \"default-scheduler\",\n+ \"SchedulerName\": \"mine\",\n  \"Tolerations\": null,\n  \"HostAliases\": null,\n  \
+             \"PriorityClassName\": \"\",\n"
+        ),
         "{}",
         refused[0]
     );

@@ -1,11 +1,12 @@
 //! What an update of a pod may change: images, deadline, tolerations that are added, gates that are removed.
 
 use crate::resources::core::pod::MIRROR;
-use crate::resources::core::pod::diff::diff;
 use crate::resources::pod_spec::containers::validate_image_spaces;
 use crate::resources::pod_spec::scheduling::validate_tolerations;
 use crate::resources::value::{annotation, int, items_mut, keep, list, pairs, same, text};
 use api_machinery::field::{Error, ErrorList, Path};
+use api_machinery::schema::Schema;
+use api_machinery::textdiff;
 use serde_json::{Value, json};
 
 const OTHER_FIELDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
@@ -67,7 +68,8 @@ pub(super) fn validate_spec(new: &Value, old: &Value, errors: &mut ErrorList) {
         validate_gated(new, old, &mut rest, &path, errors);
     }
     if !same(&rest, old) {
-        errors.push(Error::forbidden(&path, format!("{OTHER_FIELDS}\n{}", diff(old, &rest))));
+        let (old, rest) = (Schema::internal_lines("PodSpec", old), Schema::internal_lines("PodSpec", &rest));
+        errors.push(Error::forbidden(&path, format!("{OTHER_FIELDS}\n{}", textdiff::unified(&old, &rest))));
     }
 }
 
@@ -139,7 +141,8 @@ fn validate_gated(new: &Value, old: &Value, rest: &mut Value, path: &Path, error
     let path = path.child("requiredDuringSchedulingIgnoredDuringExecution").child("nodeSelectorTerms");
     if !old_terms.is_empty() && new_terms.len() != old_terms.len() {
         let text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-        errors.push(Error::invalid(&path, json!(new_terms), text));
+        let shown = Schema::internal_line("[]NodeSelectorTerm", &json!(new_terms));
+        errors.push(Error::invalid(&path, json!(new_terms), text).shown(shown));
     } else {
         for (index, (new, old)) in new_terms.iter().zip(&old_terms).enumerate() {
             let only_added = ["matchExpressions", "matchFields"].iter().all(|key| {
@@ -149,7 +152,8 @@ fn validate_gated(new: &Value, old: &Value, rest: &mut Value, path: &Path, error
             let emptied = list(old, "matchExpressions").is_empty() && list(old, "matchFields").is_empty();
             if !only_added || (emptied && !same(new, old)) {
                 let text = "only additions are allowed (no mutations or deletions)";
-                errors.push(Error::invalid(&path.index(index), new.clone(), text));
+                let shown = Schema::internal_line("NodeSelectorTerm", new);
+                errors.push(Error::invalid(&path.index(index), new.clone(), text).shown(shown));
             }
         }
     }
