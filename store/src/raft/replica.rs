@@ -293,6 +293,9 @@ impl Replica {
     }
 
     /// Waits until this member shows everything that was committed when the call was made.
+    ///
+    /// # Errors
+    /// "request timed out" if no leader confirmed in time, as in etcd, or if this member shuts down that it does.
     pub(crate) async fn linearize(&self) -> Result<(), Error> {
         if self.leadership.is_alone_and_ready() {
             return Ok(());
@@ -304,7 +307,8 @@ impl Replica {
                     let applied = tokio::time::timeout_at(deadline, self.state.wait_applied(index)).await;
                     return applied.map_err(|_| Error::TIMEOUT);
                 }
-                Err(error) if error == Error::STOPPED || Instant::now() >= deadline => return Err(error),
+                Err(error) if error == Error::STOPPED => return Err(error),
+                Err(_) if Instant::now() >= deadline => return Err(Error::TIMEOUT),
                 Err(_) => tokio::time::sleep(LEADER_POLL).await,
             }
         }
@@ -349,7 +353,8 @@ impl Replica {
         if !self.leadership.is_leader() {
             return Err(Error::NOT_LEADER);
         }
-        self.linearize().await?;
+        // Whom no quorum confirms does not lead.
+        self.linearize().await.map_err(|error| if error == Error::TIMEOUT { Error::NOT_LEADER } else { error })?;
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         loop {
             match question {

@@ -2,6 +2,7 @@
 
 use crate::channel::*;
 use crate::support::*;
+use store_client::Error;
 use store_types::etcdserverpb as pb;
 
 // proves: ST-01
@@ -162,6 +163,28 @@ async fn members_without_a_quorum_say_soon_that_there_is_no_leader_and_find_one_
         let status = cluster.client(index).status(pb::StatusRequest {}).await.unwrap();
         assert_eq!((status.leader, status.errors.len()), (ids[leader], 0));
     }
+}
+
+#[tokio::test]
+async fn without_a_quorum_reads_time_out_leases_have_no_leader_and_can_be_listed_all_the_same() {
+    let cluster = Cluster::start(|_| {}).await;
+    let store = cluster.client(cluster.leader().await);
+    let granted = store.lease_grant(pb::LeaseGrantRequest { ttl: 60, id: 0 }).await.unwrap().id;
+    (0..3).for_each(|index| cluster.net.cut(cluster.member(index).status().identity.member_id));
+    eventually("it forgets the leader", || async {
+        (store.status(pb::StatusRequest {}).await.unwrap().leader == 0).then_some(())
+    })
+    .await;
+    let leases = store.lease_leases(pb::LeaseLeasesRequest {}).await.unwrap().leases;
+    assert_eq!(leases.iter().map(|lease| lease.id).collect::<Vec<_>>(), [granted]);
+    let (range, remaining, renewal) = tokio::join!(
+        store.range(get("key")),
+        store.lease_time_to_live(pb::LeaseTimeToLiveRequest { id: granted, keys: false }),
+        store.lease_keep_alive(pb::LeaseKeepAliveRequest { id: granted }),
+    );
+    assert_eq!(range.unwrap_err(), Error::TIMEOUT);
+    assert_eq!(remaining.unwrap_err(), Error::NO_LEADER);
+    assert_eq!(renewal.unwrap_err(), Error::NO_LEADER);
 }
 
 // proves: ST-19
