@@ -6,6 +6,7 @@
 mod default_tolerations;
 mod namespace_lifecycle;
 mod priority;
+mod runtime_class;
 mod service_account;
 mod taint_nodes;
 
@@ -33,6 +34,7 @@ pub async fn create(registry: &Registry, kind: &Kind, cx: &Cx<'_>, object: &mut 
             service_account::create(registry, kind, cx, object).await?;
             priority::create_pod(registry, kind, object).await?;
             default_tolerations::set(object);
+            runtime_class::create(kind, object)?;
         }
         ("", "nodes") => taint_nodes::create(object),
         ("scheduling.k8s.io", "priorityclasses") => priority::check_class(registry, kind, object).await?,

@@ -66,24 +66,21 @@ pub fn is_ready(node: &Node) -> bool {
 
 /// The taints that the node should have, if they differ from those it has.
 pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
-    let ready = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let ready = ready.into_iter().flatten().find(|condition| condition.type_ == "Ready");
-    let sick = match ready.map(|condition| condition.status.as_str()) {
-        Some("True") => None,
-        Some("False") => Some(NOT_READY),
-        Some(_) => Some(UNREACHABLE),
-        // A node that has not said anything yet is new: what keeps pods away from it meanwhile goes as well.
-        None => None,
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    // A node that has not said anything yet is new: what keeps pods away from it meanwhile goes as well.
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+    let sick = ready.and_then(sickness);
+    let key = |condition: &NodeCondition| match condition.type_.as_str() {
+        "Ready" => sickness(condition),
+        type_ if condition.status == "True" => PRESSURES.iter().find(|(one, _)| *one == type_).map(|(_, key)| *key),
+        _ => None,
     };
-    let is_closed = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
-    let mut wanted: Vec<(&str, &str)> =
-        sick.into_iter().flat_map(|key| [(key, "NoSchedule"), (key, "NoExecute")]).collect();
-    if is_closed {
+    // In upstream's order: what keeps new pods away as the conditions come, a closed node, what drives pods out.
+    let mut wanted: Vec<(&str, &str)> = conditions.iter().filter_map(key).map(|key| (key, "NoSchedule")).collect();
+    if node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false) {
         wanted.push((UNSCHEDULABLE, "NoSchedule"));
     }
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let holds = |type_: &str| conditions.iter().any(|one| one.type_ == type_ && one.status == "True");
-    wanted.extend(PRESSURES.iter().filter(|(type_, _)| holds(type_)).map(|(_, key)| (*key, "NoSchedule")));
+    wanted.extend(sick.map(|key| (key, "NoExecute")));
     let old = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
     let is_ours = |taint: &Taint| {
         let key = taint.key.as_str();
@@ -102,6 +99,15 @@ pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
         }
     }
     (new != old).then_some(new)
+}
+
+/// The taint of a node whose condition `Ready` says this.
+fn sickness(ready: &NodeCondition) -> Option<&'static str> {
+    match ready.status.as_str() {
+        "True" => None,
+        "False" => Some(NOT_READY),
+        _ => Some(UNREACHABLE),
+    }
 }
 
 /// When a pod has to leave its node.
@@ -192,6 +198,24 @@ mod tests {
         assert_eq!(taints(&node, now()), Some(Vec::new()), "admission's taint goes");
         let never = unknown_conditions(&node, now()).unwrap();
         assert_eq!(never[0].message.as_deref(), Some("Kubelet never posted node status."));
+    }
+
+    #[test]
+    fn what_keeps_new_pods_away_comes_before_what_drives_pods_out() {
+        let mut node = node("False");
+        let pressure = json!({"type": "MemoryPressure", "status": "True"});
+        node.status.as_mut().unwrap().conditions.as_mut().unwrap().push(serde_json::from_value(pressure).unwrap());
+        node.spec.as_mut().unwrap().unschedulable = Some(true);
+        let new = taints(&node, now()).unwrap();
+        let keys: Vec<_> = new.iter().map(|taint| (taint.key.as_str(), taint.effect.as_str())).collect();
+        let pressure = "node.kubernetes.io/memory-pressure";
+        let expected = [
+            (NOT_READY, "NoSchedule"),
+            (pressure, "NoSchedule"),
+            (UNSCHEDULABLE, "NoSchedule"),
+            (NOT_READY, "NoExecute"),
+        ];
+        assert_eq!(keys, expected);
     }
 
     #[test]

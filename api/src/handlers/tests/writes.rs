@@ -152,6 +152,15 @@ async fn admission_refuses_an_object_without_a_name_by_what_its_name_is_to_begin
     let answer = server.post("/api/v1/namespaces/default/pods", &pod).await;
     let message = "pods \"web-\" is forbidden: no PriorityClass with name nosuch was found";
     assert_eq!(answer.refusal(), (403, "Forbidden".into(), message.into()));
+    pod["spec"]["priorityClassName"] = "".into();
+    pod["spec"]["overhead"] = json!({"cpu": "1"});
+    let answer = server.post("/api/v1/namespaces/default/pods", &pod).await;
+    let message = "pods \"web-\" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined \
+                   Overhead";
+    assert_eq!(answer.refusal().2, message);
+    pod["spec"]["runtimeClassName"] = "x".into();
+    let answer = server.post("/api/v1/namespaces/default/pods", &pod).await;
+    assert_eq!(answer.refusal().2, "pods \"web-\" is forbidden: pod rejected: RuntimeClass \"x\" not found");
 }
 
 // proves: AM-03

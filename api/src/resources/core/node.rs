@@ -154,6 +154,11 @@ impl Strategy for Node {
     fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         let info = &object["status"]["nodeInfo"];
         let known = |key| cells::or(text(info, key).to_owned(), "<unknown>");
+        let mut kernel = known("kernelVersion");
+        let architecture = text(info, "architecture");
+        if !architecture.is_empty() {
+            kernel = format!("{kernel} ({architecture})");
+        }
         vec![
             name(object).into(),
             status(object).into(),
@@ -163,7 +168,7 @@ impl Strategy for Node {
             address(object, "InternalIP").into(),
             address(object, "ExternalIP").into(),
             known("osImage").into(),
-            known("kernelVersion").into(),
+            kernel.into(),
             known("containerRuntimeVersion").into(),
         ]
     }

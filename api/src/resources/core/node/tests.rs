@@ -78,6 +78,7 @@ fn a_row_shows_readiness_roles_addresses_and_system() {
         ("kubeletVersion", "v1.37.0"),
         ("osImage", "Debian GNU/Linux 12 (bookworm)"),
         ("kernelVersion", "6.1.0"),
+        ("architecture", "amd64"),
         ("containerRuntimeVersion", "containerd://1.6.20"),
     ] {
         node["status"]["nodeInfo"][key] = json!(value);
@@ -85,7 +86,7 @@ fn a_row_shows_readiness_roles_addresses_and_system() {
     assert_eq!(
         row(&Node, &node, at),
         "n1 | Ready,SchedulingDisabled | control-plane,worker,x | 100s | v1.37.0 | 10.0.0.7 | <none> | \
-         Debian GNU/Linux 12 (bookworm) | 6.1.0 | containerd://1.6.20"
+         Debian GNU/Linux 12 (bookworm) | 6.1.0 (amd64) | containerd://1.6.20"
     );
     assert_eq!(Node.fields(&node).to_vec(), [("spec.unschedulable", "true".to_owned())]);
 }
