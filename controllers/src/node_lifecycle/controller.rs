@@ -2,7 +2,7 @@
 
 use super::plan::{self, Eviction};
 use crate::Context;
-use crate::objects::{name, uid};
+use crate::objects::{is_terminating, name, uid};
 use controllers_runtime::events::Level;
 use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Delta, Key, Queue, Recorder};
@@ -39,6 +39,7 @@ pub fn start(context: &Context) {
         heard: Mutex::default(),
         ready: Mutex::default(),
         evicted: Mutex::default(),
+        waiting: Mutex::default(),
     });
     let queue: Queue<Key> = Queue::new("node-lifecycle");
     let (keys, own) = (queue.clone(), Arc::clone(&controller));
@@ -48,6 +49,12 @@ pub fn start(context: &Context) {
             own.heard.lock().remove(&key.name);
             own.ready.lock().remove(&key.name);
             own.evicted.lock().remove(&key.name);
+            own.waiting.lock().remove(&key.name);
+        }
+        if let Delta::Applied { old: Some(old), new } = delta
+            && plan::has_reported_since(old, new)
+        {
+            own.heard.lock().insert(key.name.clone(), Instant::now());
         }
         own.tell_membership(delta);
         keys.add(key);
@@ -69,12 +76,14 @@ struct Controller {
     recorder: Recorder,
     evictions: Recorder,
     context: Context,
-    /// When each node's lease was last seen to change, by this process's clock.
+    /// When each node's lease, or the heartbeat in its status, was last seen to change, by this process's clock.
     heard: Mutex<HashMap<String, Instant>>,
     /// Whether each node was ready when it was looked at last.
     ready: Mutex<HashMap<String, bool>>,
     /// Uids of the pods that have been told to go, by node, until they are gone.
     evicted: Mutex<HashMap<String, HashSet<String>>>,
+    /// Uids of the pods that have to go later, by node.
+    waiting: Mutex<HashMap<String, HashSet<String>>>,
 }
 
 impl Controller {
@@ -131,31 +140,52 @@ impl Controller {
 
     /// Evicts whose time has come; says when the next one's comes.
     async fn evict(&self, node: &Node, now: Timestamp) -> Result<Option<Duration>, kube::Error> {
-        let pods = self.pods_on(name(&node.metadata));
-        let uids: HashSet<&str> = pods.iter().map(|pod| uid(&pod.metadata)).collect();
-        if let Some(told) = self.evicted.lock().get_mut(name(&node.metadata)) {
-            told.retain(|uid| uids.contains(uid.as_str()));
-        }
         let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-        if !taints.iter().any(|taint| taint.effect == "NoExecute") {
+        let own = name(&node.metadata);
+        let is_known = |pods: &Mutex<HashMap<String, HashSet<String>>>| pods.lock().contains_key(own);
+        // Most nodes drive nobody out, and looking for their pods means looking at all pods.
+        if !taints.iter().any(|taint| taint.effect == "NoExecute")
+            && !is_known(&self.evicted)
+            && !is_known(&self.waiting)
+        {
             return Ok(None);
+        }
+        let pods = self.pods_on(own);
+        let uids: HashSet<&str> = pods.iter().map(|pod| uid(&pod.metadata)).collect();
+        for known in [&self.evicted, &self.waiting] {
+            let mut known = known.lock();
+            if let Some(pods) = known.get_mut(own) {
+                pods.retain(|uid| uids.contains(uid.as_str()));
+                if pods.is_empty() {
+                    known.remove(own);
+                }
+            }
         }
         let mut next = None;
         for pod in pods {
+            let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
             match plan::eviction(&pod, taints, now) {
-                Eviction::Never => continue,
+                Eviction::Never => {
+                    if self.stop_waiting(node, &pod) && !is_terminating(&pod.metadata) {
+                        let message = format!("Cancelling deletion of Pod {namespace}/{}", name(&pod.metadata));
+                        self.evictions.event(pod.as_ref(), Level::Normal, "TaintManagerEviction", message);
+                    }
+                    continue;
+                }
                 Eviction::In(0) => {}
                 Eviction::In(seconds) => {
+                    let own = uid(&pod.metadata).to_owned();
+                    self.waiting.lock().entry(name(&node.metadata).to_owned()).or_default().insert(own);
                     let due = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
                     next = Some(next.map_or(due, |next: Duration| next.min(due)));
                     continue;
                 }
             }
+            self.stop_waiting(node, &pod);
             let told = uid(&pod.metadata).to_owned();
             if !self.evicted.lock().entry(name(&node.metadata).to_owned()).or_default().insert(told) {
                 continue;
             }
-            let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
             let message = format!("Marking for deletion Pod {namespace}/{}", name(&pod.metadata));
             self.evictions.event(pod.as_ref(), Level::Normal, "TaintManagerEviction", message);
             if let Err(error) = self.mark_and_delete(&pod, now).await {
@@ -165,6 +195,12 @@ impl Controller {
             }
         }
         Ok(next)
+    }
+
+    /// Says whether the pod was to go later.
+    fn stop_waiting(&self, node: &Node, pod: &Pod) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.get_mut(name(&node.metadata)).is_some_and(|waiting| waiting.remove(uid(&pod.metadata)))
     }
 
     async fn mark_and_delete(&self, pod: &Pod, now: Timestamp) -> Result<(), kube::Error> {
@@ -189,6 +225,7 @@ impl Controller {
             condition["status"] = json!("False");
             condition["lastTransitionTime"] = json!(Time(Timestamp::now()));
             self.patch_pod_condition(&pod, condition).await?;
+            self.recorder.event(pod.as_ref(), Level::Warning, "NodeNotReady", "Node is not ready");
         }
         Ok(())
     }

@@ -58,6 +58,16 @@ pub fn has_reported(node: &Node) -> bool {
     conditions.iter().any(|condition| condition.type_ == "Ready")
 }
 
+/// Whether the node has told how it is between these two states: its own words, not those of [`unknown_conditions`].
+pub fn has_reported_since(old: &Node, new: &Node) -> bool {
+    let ready = |node: &Node| {
+        let conditions = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+        conditions.into_iter().find(|condition| condition.type_ == "Ready")
+    };
+    let heartbeat = |node: &Node| ready(node).and_then(|ready| ready.last_heartbeat_time);
+    heartbeat(old) != heartbeat(new) && ready(new).is_some_and(|ready| ready.status != "Unknown")
+}
+
 /// Whether the node says that it is ready.
 pub fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
@@ -198,6 +208,23 @@ mod tests {
         assert_eq!(taints(&node, now()), Some(Vec::new()), "admission's taint goes");
         let never = unknown_conditions(&node, now()).unwrap();
         assert_eq!(never[0].message.as_deref(), Some("Kubelet never posted node status."));
+    }
+
+    #[test]
+    fn a_heartbeat_in_the_status_is_heard_and_the_controllers_own_words_are_not() {
+        let at = |ready: &str, time: &str| -> Node {
+            let condition = json!({"type": "Ready", "status": ready, "lastHeartbeatTime": time});
+            serde_json::from_value(json!({"metadata": {"name": "n"}, "status": {"conditions": [condition]}})).unwrap()
+        };
+        let (first, second) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:10Z");
+        assert!(has_reported_since(&at("True", first), &at("True", second)));
+        assert!(has_reported_since(&at("Unknown", first), &at("False", second)));
+        assert!(!has_reported_since(&at("True", first), &at("True", first)));
+        assert!(!has_reported_since(&at("True", first), &at("Unknown", first)));
+        let mut new = node("True");
+        new.status = None;
+        assert!(!has_reported_since(&new, &at("Unknown", first)), "it never said a word");
+        assert!(has_reported_since(&new, &at("True", first)));
     }
 
     #[test]
