@@ -37,7 +37,7 @@ pub fn start(context: &Context) {
         evictions: context.recorder.named(EVICTION_NAME),
         context: context.clone(),
         heard: Mutex::default(),
-        ready: Mutex::default(),
+        lost: Mutex::default(),
         evicted: Mutex::default(),
         waiting: Mutex::default(),
     });
@@ -47,7 +47,7 @@ pub fn start(context: &Context) {
         let key = Key::of(delta.object().as_ref());
         if matches!(delta, Delta::Deleted(_)) {
             own.heard.lock().remove(&key.name);
-            own.ready.lock().remove(&key.name);
+            own.lost.lock().remove(&key.name);
             own.evicted.lock().remove(&key.name);
             own.waiting.lock().remove(&key.name);
         }
@@ -78,8 +78,8 @@ struct Controller {
     context: Context,
     /// When each node's lease, or the heartbeat in its status, was last seen to change, by this process's clock.
     heard: Mutex<HashMap<String, Instant>>,
-    /// Whether each node was ready when it was looked at last.
-    ready: Mutex<HashMap<String, bool>>,
+    /// Nodes that fell silent while they were ready, whose pods have not all been told yet.
+    lost: Mutex<HashSet<String>>,
     /// Uids of the pods that have been told to go, by node, until they are gone.
     evicted: Mutex<HashMap<String, HashSet<String>>>,
     /// Uids of the pods that have to go later, by node.
@@ -99,12 +99,23 @@ impl Controller {
         };
         let is_silent = heard.elapsed() > grace;
         if is_silent && let Some(conditions) = plan::unknown_conditions(&node, now) {
+            let was_ready = plan::is_ready(&node);
             let patch = Patch::Strategic(json!({ "status": { "conditions": conditions } }));
             let node = nodes.patch_status(&key.name, &PatchParams::default(), &patch).await?;
-            self.notice_readiness(&node).await?;
+            if was_ready {
+                // A node that says itself that it is not ready tells of it itself, and of its pods.
+                let message = format!("Node {} status is now: NodeNotReady", key.name);
+                self.recorder.event(&node, Level::Normal, "NodeNotReady", message);
+                self.lost.lock().insert(key.name.clone());
+                self.mark_pods_unready(&key.name).await?;
+            }
             return Ok(Next::After(MONITOR_PERIOD));
         }
-        self.notice_readiness(&node).await?;
+        if plan::is_ready(&node) {
+            self.lost.lock().remove(&key.name);
+        } else if self.lost.lock().contains(&key.name) {
+            self.mark_pods_unready(&key.name).await?;
+        }
         if let Some(taints) = plan::taints(&node, now) {
             let patch = json!({ "metadata": { "resourceVersion": node.metadata.resource_version }, "spec": { "taints": taints } });
             nodes.patch(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
@@ -112,19 +123,6 @@ impl Controller {
         }
         let due = self.evict(&node, now).await?;
         Ok(Next::After(due.map_or(MONITOR_PERIOD, |due| due.min(MONITOR_PERIOD))))
-    }
-
-    /// A node that stops being ready is told of, and its pods with it.
-    async fn notice_readiness(&self, node: &Node) -> Result<(), kube::Error> {
-        let name = name(&node.metadata);
-        let ready = plan::is_ready(node);
-        let before = self.ready.lock().insert(name.to_owned(), ready);
-        if ready || before != Some(true) {
-            return Ok(());
-        }
-        let message = format!("Node {name} status is now: NodeNotReady");
-        self.recorder.event(node, Level::Normal, "NodeNotReady", message);
-        self.mark_pods_unready(name).await
     }
 
     fn tell_membership(&self, delta: &Delta<Node>) {
@@ -227,6 +225,7 @@ impl Controller {
             self.patch_pod_condition(&pod, condition).await?;
             self.recorder.event(pod.as_ref(), Level::Warning, "NodeNotReady", "Node is not ready");
         }
+        self.lost.lock().remove(node);
         Ok(())
     }
 
