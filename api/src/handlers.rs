@@ -210,6 +210,15 @@ impl Call<'_> {
         }
     }
 
+    /// What upstream calls the type of these objects.
+    fn go_type(&self) -> String {
+        let package = match self.kind.info.group.split('.').next().unwrap_or_default() {
+            "" => "core",
+            package => package,
+        };
+        format!("*{package}.{}", self.kind.info.kind)
+    }
+
     fn query(&self) -> Query<'_> {
         Query::of(&self.head.uri)
     }

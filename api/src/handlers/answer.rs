@@ -45,7 +45,10 @@ impl Call<'_> {
                 return Err(Status::failure(
                     406,
                     api_machinery::status::reason::NOT_ACCEPTABLE,
-                    "you requested PartialObjectMetadataList, but the requested object is not a list",
+                    format!(
+                        "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
+                        self.go_type()
+                    ),
                 ));
             }
         };

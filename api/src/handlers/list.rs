@@ -67,7 +67,10 @@ impl Call<'_> {
                 return Err(Status::failure(
                     406,
                     api_machinery::status::reason::NOT_ACCEPTABLE,
-                    "you requested PartialObjectMetadata, but the requested object is a list",
+                    format!(
+                        "you requested PartialObjectMetadata, but the requested object is a list ({}List)",
+                        self.go_type()
+                    ),
                 ));
             }
         };

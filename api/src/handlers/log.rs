@@ -110,13 +110,9 @@ impl Call<'_> {
                 None => return Err(Status::bad_request(parse_error(&since, Layout::Seconds))),
             }
         }
-        match &*query.text("stream") {
-            "" | "All" => {}
-            stream @ ("Stdout" | "Stderr") => add("stream", stream),
-            other => {
-                let supported = ["All", "Stderr", "Stdout"];
-                errors.push(Error::not_supported(&Path::root("stream"), other, &supported));
-            }
+        // Upstream's gate for one of the two streams is closed by default.
+        if query.get("stream").is_some() {
+            errors.push(Error::forbidden(&Path::root("stream"), "may not be specified"));
         }
         if errors.is_empty() { Ok(out) } else { Err(Status::invalid(KIND, self.name(), &errors)) }
     }

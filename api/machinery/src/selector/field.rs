@@ -45,11 +45,12 @@ impl FieldSelector {
             let Some((field, operator, value)) = split_term(term) else {
                 return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
             };
-            requirements.push(FieldRequirement {
-                field: field.into(),
-                value: unescape(value)?,
-                negated: operator == "!=",
-            });
+            let requirement =
+                FieldRequirement { field: field.into(), value: unescape(value)?, negated: operator == "!=" };
+            // Upstream takes nothing that is nothing for everything.
+            if !requirement.field.is_empty() || !requirement.value.is_empty() {
+                requirements.push(requirement);
+            }
         }
         Ok(FieldSelector { requirements })
     }

@@ -184,4 +184,5 @@ fn bad_field_selectors_get_upstreams_texts() {
     for (text, want) in cases {
         assert_eq!(FieldSelector::parse(text).unwrap_err(), want);
     }
+    assert!(FieldSelector::parse("=").unwrap().is_everything(), "as upstream has it");
 }

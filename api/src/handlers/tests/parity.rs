@@ -312,3 +312,20 @@ async fn a_long_list_says_that_it_is_long_and_is_no_shorter_than_it_says() {
     let bytes = body.collect().await.expect("in memory").to_bytes();
     assert!(promised <= bytes.len() as u64, "{promised} of {}", bytes.len());
 }
+
+// proves: AM-30
+#[tokio::test]
+async fn metadata_of_the_wrong_form_is_refused_with_upstreams_name_of_the_type() {
+    let server = Server::start().await;
+    server.post(MAPS, &map("a")).await.expect(201);
+    let list = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let one = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+    assert_eq!(
+        server.get_as(&format!("{MAPS}/a"), list).await.expect(406)["message"],
+        "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)"
+    );
+    assert_eq!(
+        server.get_as("/apis/rbac.authorization.k8s.io/v1/roles", one).await.expect(406)["message"],
+        "you requested PartialObjectMetadata, but the requested object is a list (*rbac.RoleList)"
+    );
+}

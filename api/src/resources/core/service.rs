@@ -77,7 +77,12 @@ impl Strategy for Service {
         if balanced {
             default_absent(spec, "allocateLoadBalancerNodePorts", true);
         }
-        let Some(balancer) = child(object, "status").and_then(|status| child(status, "loadBalancer")) else { return };
+        let Some(status) = child(object, "status") else { return };
+        for condition in items_mut(status, "conditions") {
+            default_absent(condition, "lastTransitionTime", Value::Null);
+            ["status", "reason", "message"].iter().for_each(|key| default_absent(condition, key, ""));
+        }
+        let Some(balancer) = child(status, "loadBalancer") else { return };
         for ingress in items_mut(balancer, "ingress") {
             if balanced && !text(ingress, "ip").is_empty() {
                 default_absent(ingress, "ipMode", "VIP");
@@ -101,6 +106,13 @@ impl Strategy for Service {
         }
         if let Some(spec) = existing_mut(new, "spec") {
             update::prepare(spec, &old["spec"]);
+        }
+    }
+
+    /// Upstream keeps the policy of what has no traffic of its own, and never shows it.
+    fn canonicalize(&self, object: &mut Value) {
+        if let Some(spec) = existing_mut(object, "spec").filter(|spec| text(spec, "type") == "ExternalName") {
+            remove(spec, "internalTrafficPolicy");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::resources::cells;
 use crate::resources::check;
 use crate::resources::lifecycle::{bump_generation_if, set_generation};
 use crate::resources::value::{
-    default_absent, has, int, items_mut, list, name, null_if_empty, same, size, text, texts,
+    default_absent, has, int, items_mut, list, name, null_if_empty, remove, same, text, texts,
 };
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
@@ -19,8 +19,6 @@ const ENDPOINTS_MAX: usize = 1000;
 const ADDRESSES_MAX: usize = 100;
 /// Most ports of a slice.
 const PORTS_MAX: usize = 20_000;
-/// Most labels of the deprecated topology.
-const TOPOLOGY_MAX: usize = 16;
 /// Most zones or nodes in a hint.
 const HINTS_MAX: usize = 8;
 /// Ports and addresses shown in a cell.
@@ -64,6 +62,7 @@ impl Strategy for EndpointSlice {
 
     fn prepare_for_create(&self, _cx: &Cx<'_>, object: &mut Value) {
         set_generation(object, 1);
+        drop_topology(object);
     }
 
     /// Labels count: they say which Service the slice belongs to.
@@ -71,6 +70,9 @@ impl Strategy for EndpointSlice {
         let changed = ["addressType", "endpoints", "ports"].iter().any(|key| !same(&new[*key], &old[*key]))
             || !same(&new["metadata"]["labels"], &old["metadata"]["labels"]);
         bump_generation_if(changed, new, old);
+        if !same(&new["endpoints"], &old["endpoints"]) {
+            drop_topology(new);
+        }
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
@@ -114,6 +116,11 @@ impl Strategy for EndpointSlice {
             cells::age(object, now),
         ]
     }
+}
+
+/// What v1 does not write any more is dropped without a word.
+fn drop_topology(object: &mut Value) {
+    items_mut(object, "endpoints").for_each(|endpoint| remove(endpoint, "deprecatedTopology"));
 }
 
 /// Checks a slice. Endpoints that an update leaves alone are good enough, and what upstream declares comes last.
@@ -162,16 +169,6 @@ fn validate_endpoints(object: &Value, kind: &str, errors: &mut ErrorList) {
         }
         if has(endpoint, "nodeName") {
             check::subdomain(text(endpoint, "nodeName"), &path.child("nodeName"), errors);
-        }
-        let topology = path.child("deprecatedTopology");
-        let labels = size(endpoint, "deprecatedTopology");
-        if labels > TOPOLOGY_MAX {
-            errors.push(Error::too_many(&topology, labels, TOPOLOGY_MAX));
-        }
-        check::labels(&endpoint["deprecatedTopology"], &topology, errors);
-        if has(&endpoint["deprecatedTopology"], "kubernetes.io/hostname") {
-            let path = topology.key("kubernetes.io/hostname");
-            errors.push(Error::invalid(&path, "kubernetes.io/hostname", "use nodeName instead"));
         }
         if has(endpoint, "hostname") {
             check::dns_label(text(endpoint, "hostname"), &path.child("hostname"), errors);

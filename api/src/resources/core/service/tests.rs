@@ -37,6 +37,16 @@ fn a_service_is_filled_in_as_upstream_does() {
     assert_eq!(errors_of(&Service, plain()), [""; 0]);
     let balanced = created(&Service, service(json!({"type": "LoadBalancer", "sessionAffinity": "ClientIP"})));
     assert_eq!(balanced["spec"]["externalTrafficPolicy"], "Cluster");
+    let elsewhere =
+        updated(&Service, service(json!({"type": "ExternalName", "internalTrafficPolicy": "Local"})), &balanced);
+    assert_eq!(elsewhere["spec"].get("internalTrafficPolicy"), None, "it has no traffic");
+    let mut told = plain();
+    told["status"] = json!({"conditions": [{"type": "A"}]});
+    Service.default(&mut told);
+    assert_eq!(
+        told["status"]["conditions"],
+        json!([{"type": "A", "status": "", "reason": "", "message": "", "lastTransitionTime": null}])
+    );
     assert_eq!(balanced["spec"]["allocateLoadBalancerNodePorts"], true);
     assert_eq!(balanced["spec"]["sessionAffinityConfig"], json!({"clientIP": {"timeoutSeconds": 10800}}));
 }

@@ -20,6 +20,9 @@ fn ports_are_named_and_labels_count_as_a_change() {
     let mut labelled = old.clone();
     labelled["metadata"]["labels"] = json!({"a": "b"});
     assert_eq!(updated(&EndpointSlice, labelled, &old)["metadata"]["generation"], 2);
+    let mut placed = slice();
+    placed["endpoints"][0]["deprecatedTopology"] = json!({"a b": "c"});
+    assert_eq!(created(&EndpointSlice, placed)["endpoints"], old["endpoints"], "v1 does not write it any more");
 }
 
 // proves: AM-33
