@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const NAME: &str = "endpoint-controller";
 /// Services reconciled at a time (upstream: `--concurrent-endpoint-syncs`).
@@ -23,21 +24,25 @@ const WORKERS: usize = 5;
 /// Until the watch is asked again for what this controller wrote itself.
 const STALE_RETRY: Duration = Duration::from_millis(20);
 
-/// For each Service the version of its Endpoints that was last replaced, empty where there were none: seen again, the
-/// watch is behind this controller's own write, and another write would be refused.
+/// What was written is not waited for longer than this: it may have gone before its writer knew that it was there.
+const STALE_MAX: Duration = Duration::from_secs(10);
+
+/// For each Service the version of its Endpoints that was last replaced, empty where there were none, and when: seen again,
+/// the watch is behind this controller's own write, and another write would be refused.
 #[derive(Default)]
-struct Replaced(Mutex<HashMap<Key, String>>);
+struct Replaced(Mutex<HashMap<Key, (String, Instant)>>);
 
 impl Replaced {
     fn is_stale(&self, key: &Key, seen: Option<&Endpoints>) -> bool {
-        self.0.lock().get(key).is_some_and(|replaced| replaced == version(seen))
+        let replaced = self.0.lock();
+        replaced.get(key).is_some_and(|(replaced, at)| replaced == version(seen) && at.elapsed() <= STALE_MAX)
     }
 
     fn wrote(&self, key: &Key, seen: Option<&Endpoints>, written: &Endpoints) {
         let seen = version(seen);
         // A write that changed nothing has replaced nothing.
         if seen != version(Some(written)) {
-            self.0.lock().insert(key.clone(), seen.to_owned());
+            self.0.lock().insert(key.clone(), (seen.to_owned(), Instant::now()));
         }
     }
 
@@ -143,8 +148,8 @@ fn gone(deleted: Result<(), kube::Error>) -> Result<Next, kube::Error> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_this_controller_replaced_is_not_replaced_again() {
+    #[tokio::test(start_paused = true)]
+    async fn what_this_controller_replaced_is_not_replaced_again() {
         let at = |version: &str| {
             let mut endpoints = Endpoints::default();
             endpoints.metadata.resource_version = Some(version.to_owned());
@@ -159,6 +164,9 @@ mod tests {
         assert!(replaced.is_stale(&key, Some(&at("1"))) && !replaced.is_stale(&key, Some(&at("2"))));
         replaced.wrote(&key, Some(&at("2")), &at("2"));
         assert!(!replaced.is_stale(&key, Some(&at("2"))), "a write that changed nothing");
+        replaced.wrote(&key, None, &at("3"));
+        tokio::time::advance(STALE_MAX + Duration::from_secs(1)).await;
+        assert!(!replaced.is_stale(&key, None), "they went before their writer knew of them");
         replaced.wrote(&key, None, &at("3"));
         replaced.forget(&key);
         assert!(!replaced.is_stale(&key, None), "somebody deleted it");

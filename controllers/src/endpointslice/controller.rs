@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const NAME: &str = "endpointslice-controller";
 /// Services reconciled at a time (upstream: 5).
@@ -25,10 +26,16 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// watch mostly brings it back sooner.
 const STALE_RETRY: Duration = Duration::from_secs(1);
 
-/// The generation of each slice as this controller wrote it last, by Service and uid. Until the watch shows as much,
-/// another look would do the same work again, and make slices twice.
+/// What was written is not waited for longer than this: it may have gone before its writer knew that it was there.
+const STALE_MAX: Duration = Duration::from_secs(10);
+
+/// The generation of each slice of a Service as this controller wrote it last, and when, by uid.
+type Slices = HashMap<String, (i64, Instant)>;
+
+/// What this controller wrote, by Service. Until the watch shows as much, another look would do the same work again, and
+/// make slices twice.
 #[derive(Default)]
-struct Written(Mutex<HashMap<Key, HashMap<String, i64>>>);
+struct Written(Mutex<HashMap<Key, Slices>>);
 
 impl Written {
     fn is_seen(&self, service: &Key, slices: &[Arc<EndpointSlice>]) -> bool {
@@ -36,12 +43,14 @@ impl Written {
         let seen: HashMap<&str, i64> =
             slices.iter().map(|slice| (uid(&slice.metadata), slice.metadata.generation.unwrap_or(0))).collect();
         let mut written = written.get(service).into_iter().flatten();
-        written.all(|(uid, generation)| seen.get(uid.as_str()).is_some_and(|seen| seen >= generation))
+        written.all(|(uid, (generation, at))| {
+            at.elapsed() > STALE_MAX || seen.get(uid.as_str()).is_some_and(|seen| seen >= generation)
+        })
     }
 
     fn wrote(&self, service: &Key, slice: &EndpointSlice) {
         let (uid, generation) = (uid(&slice.metadata).to_owned(), slice.metadata.generation.unwrap_or(0));
-        self.0.lock().entry(service.clone()).or_default().insert(uid, generation);
+        self.0.lock().entry(service.clone()).or_default().insert(uid, (generation, Instant::now()));
     }
 
     /// The watch shows that a slice is gone.
@@ -156,8 +165,8 @@ mod tests {
         Arc::new(slice)
     }
 
-    #[test]
-    fn a_service_waits_until_the_watch_shows_what_was_written_for_it() {
+    #[tokio::test(start_paused = true)]
+    async fn a_service_waits_until_the_watch_shows_what_was_written_for_it() {
         let (written, key) = (Written::default(), Key::new("a", "web"));
         assert!(written.is_seen(&key, &[]));
         written.wrote(&key, &slice("one", 1));
@@ -168,6 +177,9 @@ mod tests {
         assert!(written.is_seen(&Key::new("a", "db"), &[]), "of another Service");
         written.gone(&key, "one");
         assert!(written.is_seen(&key, &[]));
+        written.wrote(&key, &slice("two", 1));
+        tokio::time::advance(STALE_MAX + Duration::from_secs(1)).await;
+        assert!(written.is_seen(&key, &[]), "it went before its writer knew of it");
         written.wrote(&key, &slice("two", 1));
         written.forget(&key);
         assert!(written.is_seen(&key, &[]));
