@@ -1,7 +1,7 @@
 //! What Pods and pod templates share: defaults and validation of a PodSpec, split by topic.
 //!
 //! Paths and texts are those of upstream's `pkg/apis/core/validation`, since clients match on them. Everything works on
-//! a defaulted object. Windows-only settings are checked no further than their type.
+//! a defaulted object.
 
 pub(crate) mod affinity;
 pub(crate) mod containers;
@@ -18,6 +18,7 @@ pub(crate) mod spec;
 pub(crate) mod template;
 pub(crate) mod volume_files;
 pub(crate) mod volumes;
+mod windows;
 
 pub(crate) use defaults::default_pod_spec;
 pub(crate) use spec::validate_pod_spec;

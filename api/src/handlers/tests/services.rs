@@ -33,7 +33,8 @@ async fn every_service_gets_an_address_of_its_own_and_gives_it_back() {
         "{message}"
     );
     let outside = server.post(SERVICES, &service("c", json!({"clusterIP": "10.97.0.1"}))).await.refusal();
-    assert!(outside.2.ends_with("the provided network does not match the current range"), "{}", outside.2);
+    let text = "the provided IP (10.97.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/24";
+    assert!(outside.2.ends_with(text), "{}", outside.2);
 
     server.delete(&format!("{SERVICES}/a")).await.expect(200);
     let again = server.post(SERVICES, &service("c", json!({"clusterIP": address}))).await.expect(201);

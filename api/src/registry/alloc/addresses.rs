@@ -24,8 +24,13 @@ pub struct Addresses {
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// Outside of the range.
-    #[error("the provided network does not match the current range")]
-    OutOfRange,
+    #[error("the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}")]
+    OutOfRange {
+        /// The address.
+        address: IpAddr,
+        /// The range.
+        range: IpNet,
+    },
     /// Somebody has it.
     #[error("provided IP is already allocated")]
     Taken,
@@ -64,7 +69,7 @@ impl Addresses {
         dry_run: bool,
     ) -> Result<Option<Box<dyn Claim>>, AddressError> {
         if !self.is_usable(address) {
-            return Err(AddressError::OutOfRange);
+            return Err(AddressError::OutOfRange { address, range: self.cidr });
         }
         let name = address.to_string();
         if dry_run {
@@ -93,7 +98,7 @@ impl Addresses {
             let address = self.at(rand::rng().random_range(dynamic..=size.max(dynamic)));
             match self.claim(address, owner, dry_run).await {
                 Ok(claim) => return Ok((address, claim)),
-                Err(AddressError::Taken | AddressError::OutOfRange) => {}
+                Err(AddressError::Taken | AddressError::OutOfRange { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -105,7 +110,7 @@ impl Addresses {
             }
             match self.claim(address, owner, dry_run).await {
                 Ok(claim) => return Ok((address, claim)),
-                Err(AddressError::Taken | AddressError::OutOfRange) => {}
+                Err(AddressError::Taken | AddressError::OutOfRange { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -59,6 +59,8 @@ impl Strategy for Node {
 
     fn default(&self, object: &mut Value) {
         if let Some(spec) = child(object, "spec") {
+            // Upstream keeps the gate of it closed by default.
+            remove(spec, "podPreemptionPolicy");
             default_pod_networks(spec);
             drop_zero(spec, &["podCIDR", "providerID", "unschedulable"]);
         }

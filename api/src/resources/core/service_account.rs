@@ -34,7 +34,10 @@ impl Strategy for ServiceAccount {
     /// Of a secret only the name counts.
     fn default(&self, object: &mut Value) {
         for secret in items_mut(object, "secrets") {
-            *secret = json!({ "name": text(secret, "name") });
+            *secret = match text(secret, "name") {
+                "" => json!({}),
+                name => json!({ "name": name }),
+            };
         }
     }
 

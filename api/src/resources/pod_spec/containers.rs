@@ -169,6 +169,11 @@ fn validate_hooks_and_probes(container: &Value, pod: &Pod<'_>, path: &Path, erro
     }
 }
 
+/// Most rules of a container for its restarts.
+const RESTART_RULES_MAX: usize = 20;
+/// Most exit codes of such a rule.
+const EXIT_CODES_MAX: usize = 255;
+
 /// A container's own restart policy, with the rules upstream has since containers of any sort may have one.
 fn validate_restart(container: &Value, path: &Path, errors: &mut ErrorList) {
     let rules = list(container, "restartPolicyRules");
@@ -177,10 +182,28 @@ fn validate_restart(container: &Value, path: &Path, errors: &mut ErrorList) {
             let text = "must specify restartPolicy when restart rules are used";
             errors.push(Error::required(&path.child("restartPolicy"), text));
         }
-        return;
+    } else {
+        let policies = ["Always", "Never", "OnFailure"];
+        check::one_of(text(container, "restartPolicy"), &policies, &path.child("restartPolicy"), errors);
     }
-    let policies = ["Always", "Never", "OnFailure"];
-    check::one_of(text(container, "restartPolicy"), &policies, &path.child("restartPolicy"), errors);
+    let path = path.child("restartPolicyRules");
+    if rules.len() > RESTART_RULES_MAX {
+        errors.push(Error::too_many(&path, rules.len(), RESTART_RULES_MAX));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let (path, codes) = (path.index(index), &rule["exitCodes"]);
+        check::one_of(text(rule, "action"), &["Restart", "RestartAllContainers"], &path.child("action"), errors);
+        let path = path.child("exitCodes");
+        if codes.is_null() {
+            errors.push(Error::required(&path, "must be specified"));
+            continue;
+        }
+        check::one_of(text(codes, "operator"), &["In", "NotIn"], &path.child("operator"), errors);
+        let count = list(codes, "values").len();
+        if count > EXIT_CODES_MAX {
+            errors.push(Error::too_many(&path.child("values"), count, EXIT_CODES_MAX));
+        }
+    }
 }
 
 fn validate_ports(container: &Value, path: &Path, errors: &mut ErrorList) {

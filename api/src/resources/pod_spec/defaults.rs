@@ -2,8 +2,8 @@
 
 use crate::resources::pod_spec::images::default_pull_policy;
 use crate::resources::value::{
-    canonical_quantities, canonical_quantity, child, default_absent, default_zero, drop_zero, existing_mut, items_mut,
-    list, text,
+    canonical_quantities, canonical_quantity, child, default_absent, default_zero, drop_zero, existing_mut, has,
+    items_mut, list, remove, text,
 };
 use serde_json::{Value, json};
 
@@ -29,8 +29,9 @@ const DEFAULT_TOKEN_SECONDS: i64 = 3600;
 /// How long a pod may take to end.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
 
-/// Fills in a PodSpec as upstream does.
+/// Fills in a PodSpec as upstream does, and takes out what upstream's gates keep out by default.
 pub(crate) fn default_pod_spec(spec: &mut Value) {
+    remove(spec, "schedulingGroup");
     default_zero(spec, "dnsPolicy", "ClusterFirst");
     default_zero(spec, "restartPolicy", "Always");
     default_zero(spec, "schedulerName", "default-scheduler");
@@ -97,6 +98,14 @@ pub(crate) fn default_requests(spec: &mut Value) {
 }
 
 fn default_container(container: &mut Value) {
+    if let Some(lifecycle) = existing_mut(container, "lifecycle")
+        && has(lifecycle, "stopSignal")
+    {
+        remove(lifecycle, "stopSignal");
+        if !has(lifecycle, "postStart") && !has(lifecycle, "preStop") {
+            remove(container, "lifecycle");
+        }
+    }
     if text(container, "imagePullPolicy").is_empty() {
         let policy = default_pull_policy(text(container, "image"));
         default_zero(container, "imagePullPolicy", policy);

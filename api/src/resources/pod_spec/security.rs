@@ -14,6 +14,14 @@ const SYSCTL_BYTES_MAX: usize = 253;
 
 const SYSCTL_FORMAT: &str = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 
+/// One namespace of processes: the host's, or one for all containers.
+pub(crate) fn validate_shared_processes(spec: &Value, path: &Path, errors: &mut ErrorList) {
+    if flag(spec, "shareProcessNamespace") && flag(spec, "hostPID") {
+        let text = "ShareProcessNamespace and HostPID cannot both be enabled";
+        errors.push(Error::invalid(&path.child("shareProcessNamespace"), true, text));
+    }
+}
+
 /// Checks the security context of a pod and the host namespaces that go with it.
 pub(crate) fn validate_pod_security(spec: &Value, path: &Path, errors: &mut ErrorList) {
     let context = &spec["securityContext"];
@@ -25,10 +33,6 @@ pub(crate) fn validate_pod_security(spec: &Value, path: &Path, errors: &mut Erro
     }
     for (index, group) in list(context, "supplementalGroups").iter().enumerate() {
         validate_id(group, &path.child("supplementalGroups").index(index), errors);
-    }
-    if flag(spec, "shareProcessNamespace") && flag(spec, "hostPID") {
-        let text = "ShareProcessNamespace and HostPID cannot both be enabled";
-        errors.push(Error::invalid(&path.child("shareProcessNamespace"), true, text));
     }
     validate_sysctls(spec, &path.child("sysctls"), errors);
     if has(context, "fsGroupChangePolicy") {
@@ -85,7 +89,7 @@ pub(crate) fn validate_host_users(spec: &Value, path: &Path, errors: &mut ErrorL
     }
     for (key, reported) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
         if flag(spec, key) {
-            errors.push(Error::forbidden(&path.child(reported), "when `pod.Spec.HostUsers` is false"));
+            errors.push(Error::forbidden(&path.child(reported), "when `hostUsers` is false"));
         }
     }
 }

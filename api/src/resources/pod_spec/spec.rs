@@ -7,11 +7,13 @@ use crate::resources::pod_spec::containers::{
 };
 use crate::resources::pod_spec::quantities::validate_requirements;
 use crate::resources::pod_spec::scheduling::{validate_dns, validate_gates, validate_spread, validate_tolerations};
-use crate::resources::pod_spec::security::{validate_host_users, validate_pod_security};
+use crate::resources::pod_spec::security::{validate_host_users, validate_pod_security, validate_shared_processes};
 use crate::resources::pod_spec::volumes::validate_volumes;
+use crate::resources::pod_spec::windows;
 use crate::resources::value::{flag, has, int, list, text, texts};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
+use api_machinery::schema::Schema;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -39,6 +41,7 @@ pub(crate) fn validate_pod_spec(spec: &Value, pod: Option<&Value>, path: &Path, 
     check::required_one_of(text(spec, "restartPolicy"), &policies, &path.child("restartPolicy"), errors);
     check::labels(&spec["nodeSelector"], &path.child("nodeSelector"), errors);
     validate_pod_security(spec, &path.child("securityContext"), errors);
+    validate_shared_processes(spec, path, errors);
     validate_affinity(&spec["affinity"], &path.child("affinity"), errors);
     validate_dns(spec, path, errors);
     validate_gates(spec, path, errors);
@@ -64,6 +67,7 @@ pub(crate) fn validate_pod_spec(spec: &Value, pod: Option<&Value>, path: &Path, 
             check::dns_label(text(spec, key), &path.child(key), errors);
         }
     }
+    validate_hostname_override(spec, &path.child("hostnameOverride"), errors);
     validate_tolerations(list(spec, "tolerations"), &path.child("tolerations"), errors);
     validate_host_aliases(spec, &path.child("hostAliases"), errors);
     if has(spec, "preemptionPolicy") {
@@ -75,6 +79,7 @@ pub(crate) fn validate_pod_spec(spec: &Value, pod: Option<&Value>, path: &Path, 
         validate_requirements(&overhead, &BTreeSet::new(), &path.child("overhead"), errors);
     }
     validate_os(spec, path, errors);
+    windows::validate_host_processes(spec, path, errors);
 }
 
 fn validate_resource_claims(spec: &Value, path: &Path, errors: &mut ErrorList) {
@@ -95,8 +100,29 @@ fn validate_resource_claims(spec: &Value, path: &Path, errors: &mut ErrorList) {
             (false, false) => "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
             _ => continue,
         };
-        errors.push(Error::invalid(&path, claim.clone(), text));
+        let shown = Schema::internal_line("PodResourceClaim", claim);
+        errors.push(Error::invalid(&path, claim.clone(), text).shown(shown));
     }
+}
+
+/// Longest name that Linux takes for a host.
+const HOSTNAME_BYTES_MAX: usize = 64;
+
+/// The name of the host, if it is neither the pod's name nor the node's.
+fn validate_hostname_override(spec: &Value, path: &Path, errors: &mut ErrorList) {
+    if !has(spec, "hostnameOverride") {
+        return;
+    }
+    for key in ["setHostnameAsFQDN", "hostNetwork"] {
+        if flag(spec, key) {
+            errors.push(Error::forbidden(path, format!("may not be specified when {key} is true")));
+        }
+    }
+    let name = text(spec, "hostnameOverride");
+    if name.len() > HOSTNAME_BYTES_MAX {
+        errors.push(Error::too_long(path, HOSTNAME_BYTES_MAX));
+    }
+    check::subdomain(name, path, errors);
 }
 
 /// On the host's network, a container's port is the host's port. Templates may leave the latter to the Pod's defaults.
@@ -133,7 +159,7 @@ fn validate_os(spec: &Value, path: &Path, errors: &mut ErrorList) {
     }
     match text(os, "name") {
         "" => errors.push(Error::required(&path.child("os").child("name"), "cannot be empty")),
-        "windows" => {}
+        "windows" => windows::validate(spec, path, errors),
         "linux" => {
             let text = "windows options cannot be set for a linux pod";
             if has(&spec["securityContext"], "windowsOptions") {

@@ -172,8 +172,8 @@ fn host_ports_namespaces_and_names_do_not_collide() {
     assert_eq!(
         check(json!({}), json!({"hostUsers": false, "hostPID": true, "shareProcessNamespace": true})),
         [
-            "s.securityContext.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled",
-            "s.HostPID: Forbidden: when `pod.Spec.HostUsers` is false",
+            "s.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled",
+            "s.HostPID: Forbidden: when `hostUsers` is false",
         ]
     );
     let sysctls = json!({"hostNetwork": true, "securityContext": {"sysctls": [{"name": "net.a"}, {"name": "Kernel"}]}});
@@ -217,4 +217,55 @@ fn affinity_and_dns_settings_are_checked() {
             "s.dnsConfig.options[0]: Required value: must not be empty",
         ]
     );
+}
+
+// proves: AM-33
+#[test]
+fn names_of_hosts_rules_of_restarts_and_comparing_tolerations_are_refused_in_upstreams_words() {
+    let subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters";
+    let errors = check(json!({}), json!({"hostnameOverride": "H_", "hostNetwork": true, "setHostnameAsFQDN": true}));
+    assert_eq!(
+        errors[..2],
+        [
+            "s.hostnameOverride: Forbidden: may not be specified when setHostnameAsFQDN is true",
+            "s.hostnameOverride: Forbidden: may not be specified when hostNetwork is true",
+        ]
+    );
+    assert!(errors[2].starts_with(&format!("s.hostnameOverride: Invalid value: \"H_\": {subdomain}")), "{}", errors[2]);
+    let rules = json!({"restartPolicyRules": [
+        {"action": "Foo"},
+        {"action": "Restart", "exitCodes": {"operator": "On", "values": vec![1; 256]}},
+    ]});
+    assert_eq!(
+        check(rules, json!({})),
+        [
+            "s.containers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+            "s.containers[0].restartPolicyRules[0].action: Unsupported value: \"Foo\": supported values: \"Restart\", \
+             \"RestartAllContainers\"",
+            "s.containers[0].restartPolicyRules[0].exitCodes: Required value: must be specified",
+            "s.containers[0].restartPolicyRules[1].exitCodes.operator: Unsupported value: \"On\": supported values: \
+             \"In\", \"NotIn\"",
+            "s.containers[0].restartPolicyRules[1].exitCodes.values: Too many: 256: must have at most 255 items",
+        ]
+    );
+    assert_eq!(
+        check(json!({}), json!({"tolerations": [{"key": "k", "operator": "Gt", "value": "5"}]})),
+        ["s.tolerations[0].operator: Unsupported value: \"Gt\": supported values: \"Equal\", \"Exists\", \"Lt\", \
+             \"Gt\""]
+    );
+}
+
+#[test]
+fn what_upstreams_gates_keep_out_is_dropped() {
+    let mut spec = json!({
+        "schedulingGroup": {"podGroupName": "x"},
+        "containers": [
+            {"name": "a", "image": "x", "lifecycle": {"stopSignal": "SIGUSR1"}},
+            {"name": "b", "image": "x", "lifecycle": {"stopSignal": "SIGUSR1", "preStop": {"sleep": {"seconds": 1}}}},
+        ],
+    });
+    default_pod_spec(&mut spec);
+    assert_eq!(spec.get("schedulingGroup"), None);
+    assert_eq!(spec["containers"][0].get("lifecycle"), None);
+    assert_eq!(spec["containers"][1]["lifecycle"], json!({"preStop": {"sleep": {"seconds": 1}}}));
 }
