@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::identity::{sync_directory, write_durably};
+use crate::data_dir::{sync_directory, write_durably};
 
 /// Names the generation in use; replaced atomically when a snapshot is installed.
 const CURRENT_FILE: &str = "CURRENT_GENERATION";
@@ -202,7 +202,7 @@ fn invalid(reason: String) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::codec::LogIdRecord;
+    use crate::raft::records::LogIdRecord;
     use store_mvcc::{Meta, Values};
 
     fn write(generation: &Generation, index: u64) {

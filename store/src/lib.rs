@@ -15,6 +15,7 @@ pub mod peer;
 
 mod backend;
 mod client;
+mod data_dir;
 mod lease;
 mod metrics;
 mod raft;

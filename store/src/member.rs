@@ -9,8 +9,9 @@ use tokio::sync::Mutex;
 
 use crate::client::LocalStore;
 use crate::config::Config;
+use crate::data_dir::{self, DirectoryLock};
 use crate::error::StartError;
-use crate::identity::{self, DirectoryLock, Identity};
+use crate::identity::{self, Identity};
 use crate::peer::{Answers, GrpcTransport, Handler, Transport};
 use crate::raft::{Replica, Start};
 use crate::{rpc, upkeep};
@@ -65,7 +66,7 @@ pub struct Status {
 pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Member, StartError> {
     config.validate().map_err(StartError::Config)?;
     let identity = identity::derive(&config);
-    let lock = identity::claim(&config.data_dir, identity)?;
+    let lock = data_dir::claim(&config.data_dir, identity)?;
     let client_tls = config.client_tls.as_ref().map(rpc::ServerTls::new).transpose()?;
     let peer_tls = config.peer_tls.as_ref().map(rpc::ServerTls::new).transpose()?;
     let client_listeners = rpc::bind(&config.listen_client_urls).await?;

@@ -5,13 +5,17 @@
 //! - Only the leader turns commands into entries, and puts time and ids into them.
 //! - A read index is asked for anew for every batch of reads, after the reads arrived.
 
+mod answers;
 pub(crate) mod codec;
 mod forward;
 mod leadership;
 mod log_store;
 mod network;
+mod proposal;
 mod proposer;
 mod read_index;
+mod receiver;
+pub(crate) mod records;
 mod replica;
 mod settings;
 pub(crate) mod snapshot;

@@ -19,7 +19,7 @@ use store_types::{Command, CommandResponse, Operation};
 use tokio::sync::watch;
 
 use crate::backend::{Backend, Generation};
-use crate::raft::codec::MembershipAtRecord;
+use crate::raft::records::MembershipAtRecord;
 use crate::raft::types::{LogId, Outcome, SnapshotMeta, StoredMembership};
 use crate::watch::Hub;
 

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use store::{Config, Member};
 use store_client::Store;
 use store_wal::disk::{Fault, MemoryDisk};
-use store_wal::{Environment, Log, Writing};
+use store_wal::{Environment, WriteQueued, Writing};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -220,12 +220,12 @@ impl Cluster {
         let runtime = tokio::runtime::Handle::current();
         let random = Mutex::new(StdRng::seed_from_u64(self.random.lock().random()));
         let random = Arc::new(random);
-        let schedule = move |log: Log| {
+        let schedule = move |write_queued: WriteQueued| {
             let (latency_max, random) = (Arc::clone(&latency_max), Arc::clone(&random));
             runtime.spawn(async move {
                 let latency = move || random.lock().random_range(Duration::ZERO..=*latency_max.lock());
                 tokio::time::sleep(latency()).await;
-                while log.write_queued() {
+                while write_queued() {
                     tokio::time::sleep(latency()).await;
                 }
             });

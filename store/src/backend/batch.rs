@@ -8,7 +8,8 @@ use store_types::etcdserverpb::AlarmMember;
 use super::Generation;
 use super::columns::{ALARMS_ROW, APPLIED_ROW, Column, MEMBERSHIP_ROW, REVISIONS_ROW, handle};
 use super::failed;
-use crate::raft::codec::{self, LogIdRecord, MembershipAtRecord};
+use crate::raft::codec;
+use crate::raft::records::{LogIdRecord, MembershipAtRecord};
 
 /// Rows under way to the database; nothing is visible before [`Batch::commit`].
 pub(crate) struct Batch<'a> {

@@ -39,9 +39,9 @@ impl Column {
     }
 }
 
-/// Row of [`Column::Meta`]: log position, see `raft::codec::LogIdRecord`.
+/// Row of [`Column::Meta`]: log position, see `raft::records::LogIdRecord`.
 pub(super) const APPLIED_ROW: &[u8] = b"applied";
-/// Row of [`Column::Meta`]: the members, see `raft::codec::MembershipAtRecord`.
+/// Row of [`Column::Meta`]: the members, see `raft::records::MembershipAtRecord`.
 pub(super) const MEMBERSHIP_ROW: &[u8] = b"membership";
 /// Row of [`Column::Meta`]: the active alarms, see `raft::codec`; missing if there never was one.
 pub(super) const ALARMS_ROW: &[u8] = b"alarms";

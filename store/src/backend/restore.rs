@@ -8,7 +8,8 @@ use store_types::etcdserverpb::AlarmMember;
 
 use super::columns::{ALARMS_ROW, APPLIED_ROW, Column, MEMBERSHIP_ROW, REVISIONS_ROW, handle};
 use super::{Generation, failed, invalid};
-use crate::raft::codec::{self, LogIdRecord, MembershipAtRecord};
+use crate::raft::codec;
+use crate::raft::records::{LogIdRecord, MembershipAtRecord};
 use crate::raft::types::{LogId, StoredMembership};
 
 /// The state as the last flush left it.

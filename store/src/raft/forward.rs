@@ -1,31 +1,29 @@
 //! What clients ask of a follower and only the leader can do: commands, read indexes, leases.
 
 use bytes::Bytes;
-use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use store_client::{Code, Error};
 use store_types::etcdserverpb as pb;
 use store_types::{CommandResponse, Operation};
 
-use super::codec::{self, DecodeError};
-use super::proposer::{Answer, Proposal, refuse};
-use super::replica::Replica;
+use super::codec;
+use super::proposal::{Answer, Proposal, refuse};
 use super::types::Outcome;
 use crate::peer::{CallError, Method, Target, Transport};
 use crate::state::State;
 
 /// Answer to forwarded commands.
 #[derive(Serialize, Deserialize)]
-struct Forwarded {
+pub(super) struct Forwarded {
     /// The last entry that they went into.
-    index: u64,
-    outcomes: Vec<Result<WireResponse, WireError>>,
+    pub(super) index: u64,
+    pub(super) outcomes: Vec<Result<WireResponse, WireError>>,
 }
 
 /// [`CommandResponse`] between members.
 #[derive(Serialize, Deserialize)]
-enum WireResponse {
+pub(super) enum WireResponse {
     Put(pb::PutResponse),
     DeleteRange(pb::DeleteRangeResponse),
     Txn(pb::TxnResponse),
@@ -38,14 +36,14 @@ enum WireResponse {
 
 /// [`Error`] between members.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct WireError {
+pub(super) struct WireError {
     code: i32,
     message: String,
 }
 
 /// A question about a lease.
 #[derive(Serialize, Deserialize)]
-pub(crate) enum LeaseQuestion {
+pub(super) enum LeaseQuestion {
     KeepAlive(i64),
     Remaining(i64),
 }
@@ -89,58 +87,27 @@ pub(super) async fn send(
     }
 }
 
-impl Replica {
-    /// The leader's side of [`send`].
-    pub(crate) async fn answer_forwarded(&self, request: &Bytes) -> Result<Bytes, DecodeError> {
-        let operations: Vec<Operation> = codec::decode(request)?;
-        let answers = join_all(operations.into_iter().map(|operation| self.submit(operation, true))).await;
-        let mut last = 0;
-        let outcomes = answers.into_iter().map(|answer| match answer {
-            Answer::Outcome(outcome, index) => {
-                last = last.max(index);
-                wire(outcome)
-            }
-            Answer::Returned(_) => Err(Error::NOT_LEADER.into()),
-        });
-        let outcomes = outcomes.collect();
-        let index = last;
-        Ok(codec::encode(&Forwarded { index, outcomes }))
-    }
-
-    /// The leader's side of [`Replica::ask_read_index`].
-    pub(crate) async fn answer_read_index(&self) -> Result<Bytes, String> {
-        let index = self.read_index().await.map_err(|error| error.message.into_owned())?;
-        Ok(codec::encode(&index))
-    }
-
-    /// The leader's side of [`Replica::ask_lease`].
-    pub(crate) async fn answer_lease(&self, request: &Bytes) -> Result<Bytes, String> {
-        let question: LeaseQuestion = codec::decode(request).map_err(|error| error.to_string())?;
-        let answer: Result<Option<i64>, WireError> = self.lease_here(question).await.map_err(WireError::from);
-        Ok(codec::encode(&answer))
-    }
-
-    /// Asks the leader for an index that covers everything that is committed now.
-    pub(super) async fn ask_read_index(&self, leader: &Target, limit: Duration) -> Result<u64, Error> {
-        let answer = self.transport().call(leader, Method::ReadIndex, Bytes::new(), limit).await;
-        answer.ok().and_then(|answer| codec::decode(&answer).ok()).ok_or(Error::NO_LEADER)
-    }
-
-    /// Asks the leader about a lease; `None` if it does not know it.
-    pub(super) async fn ask_lease(
-        &self,
-        leader: &Target,
-        question: &LeaseQuestion,
-        limit: Duration,
-    ) -> Result<Option<i64>, Error> {
-        let answer = self.transport().call(leader, Method::Lease, codec::encode(question), limit).await;
-        let answer = answer.map_err(|_| Error::TIMEOUT)?;
-        let answer: Result<Option<i64>, WireError> = codec::decode(&answer).map_err(|_| Error::TIMEOUT)?;
-        answer.map_err(Error::from)
-    }
+/// Asks the leader for an index that covers everything that is committed now.
+pub(super) async fn ask_read_index(transport: &dyn Transport, leader: &Target, limit: Duration) -> Result<u64, Error> {
+    let answer = transport.call(leader, Method::ReadIndex, Bytes::new(), limit).await;
+    answer.ok().and_then(|answer| codec::decode(&answer).ok()).ok_or(Error::NO_LEADER)
 }
 
-fn wire(outcome: Outcome) -> Result<WireResponse, WireError> {
+/// Asks the leader about a lease; `None` if it does not know it.
+pub(super) async fn ask_lease(
+    transport: &dyn Transport,
+    leader: &Target,
+    question: &LeaseQuestion,
+    limit: Duration,
+) -> Result<Option<i64>, Error> {
+    let answer = transport.call(leader, Method::Lease, codec::encode(question), limit).await;
+    let answer = answer.map_err(|_| Error::TIMEOUT)?;
+    let answer: Result<Option<i64>, WireError> = codec::decode(&answer).map_err(|_| Error::TIMEOUT)?;
+    answer.map_err(Error::from)
+}
+
+/// An outcome as it goes back to the member that asked.
+pub(super) fn wire(outcome: Outcome) -> Result<WireResponse, WireError> {
     Ok(match outcome? {
         CommandResponse::Put(response) => WireResponse::Put(response),
         CommandResponse::DeleteRange(response) => WireResponse::DeleteRange(response),

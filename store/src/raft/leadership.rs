@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::types::{LogId, Raft, TypeConfig};
+use super::state_machine::Raft;
+use super::types::{LogId, TypeConfig};
 use crate::peer::Target;
 use crate::state::State;
 

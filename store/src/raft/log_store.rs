@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store_wal::{Log, Record, Recovered};
 
-use super::codec::{self, LogIdRecord, VoteRecord};
+use super::codec;
+use super::records::{self, LogIdRecord, VoteRecord};
 use super::types::{Entry, LogId, Payload, TypeConfig, Vote};
 
 /// Decoded entries kept in memory, by size of their payload; older ones are read from the log and decoded again.
@@ -106,7 +107,7 @@ impl LogStore {
             .into_iter()
             .map(|(index, term, payload)| {
                 let log_id = LogId::new_term_index(term, index);
-                Ok(Entry { log_id, payload: codec::decode_payload(payload)? })
+                Ok(Entry { log_id, payload: records::decode_payload(payload)? })
             })
             .collect()
     }
@@ -180,7 +181,7 @@ fn record_of(entry: &Entry) -> Record {
     Record::Entry {
         index: entry.log_id.index,
         term: LogIdRecord::from(entry.log_id).term,
-        payload: codec::encode_payload(&entry.payload),
+        payload: records::encode_payload(&entry.payload),
     }
 }
 

@@ -14,8 +14,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::codec::{self, AppendHead, AppendMessage, DecodeError, EntryRecord, LogIdRecord, VoteRecord};
-use super::snapshot::{self, SnapshotData};
+use super::codec::{self, DecodeError};
+use super::records::{AppendHead, AppendMessage, EntryRecord, LogIdRecord, VoteRecord};
+use super::snapshot::{self, Snapshot, SnapshotData};
 use super::types::{Node, TypeConfig, Vote};
 use crate::peer::{CallError, Method, Target, Transport};
 
@@ -23,7 +24,6 @@ use crate::peer::{CallError, Method, Target, Transport};
 const APPEND_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 
 type RpcResult<T> = Result<T, RPCError<TypeConfig>>;
-pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotData>;
 
 /// Makes connections to members.
 pub(crate) struct Network {

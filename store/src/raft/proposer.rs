@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::forward;
 use super::leadership::Leadership;
-use super::types::{Batch, Callback, Outcome, Raft, TypeConfig};
+use super::proposal::{Answer, Proposal, refuse};
+use super::state_machine::Raft;
+use super::types::{Batch, Callback, TypeConfig};
 use crate::peer::Transport;
 use crate::state::State;
 
@@ -33,22 +35,6 @@ const ENTRY_BYTES_MAX: usize = 1 << 20;
 const ENTRIES_UNDER_WAY_MAX: usize = 2;
 /// Forwarded messages that are not yet answered.
 const FORWARDS_UNDER_WAY_MAX: usize = 8;
-
-/// A command and who waits for it.
-pub(crate) struct Proposal {
-    pub(crate) operation: Operation,
-    pub(crate) answer: oneshot::Sender<Answer>,
-    /// Fail rather than ask another member.
-    pub(crate) as_leader: bool,
-}
-
-/// What became of a command.
-pub(crate) enum Answer {
-    /// The outcome, and the entry that it came of (0 if none).
-    Outcome(Outcome, u64),
-    /// In no log, because no leader took it: here it is back, to be tried again.
-    Returned(Box<Operation>),
-}
 
 /// The task that makes entries.
 pub(crate) struct Proposer {
@@ -159,12 +145,6 @@ fn answer_all(answers: Vec<oneshot::Sender<Answer>>, result: ClientWriteResult<T
                 let _ = answer.send(Answer::Outcome(Err(Error::LEADER_CHANGED), 0));
             }
         }
-    }
-}
-
-pub(super) fn refuse(proposals: Vec<Proposal>, error: &Error) {
-    for proposal in proposals {
-        let _ = proposal.answer.send(Answer::Outcome(Err(error.clone()), 0));
     }
 }
 

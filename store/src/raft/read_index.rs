@@ -10,7 +10,10 @@ use store_client::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::replica::Replica;
+use super::forward;
+use super::leadership::Leadership;
+use super::state_machine::Raft;
+use crate::peer::Transport;
 
 /// Reads that wait for a read index. When they are there, further ones wait for room.
 pub(crate) const WAITING_READS_MAX: usize = 16_384;
@@ -20,37 +23,46 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(1);
 /// A read that waits for its index.
 pub(crate) type Waiting = oneshot::Sender<Result<u64, Error>>;
 
-/// The task that asks. Runs until `stop`.
-pub(crate) async fn run(
-    replica: Arc<Replica>,
-    mut queue: mpsc::Receiver<Waiting>,
-    stop: CancellationToken,
-) -> Result<(), std::convert::Infallible> {
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            count = queue.recv_many(&mut batch, WAITING_READS_MAX) => if count == 0 { return Ok(()) },
-        }
-        let answer = tokio::select! {
-            () = stop.cancelled() => Err(Error::STOPPED),
-            answer = ask(&replica) => answer,
-        };
-        for waiting in batch.drain(..) {
-            // Nobody waits any more: the client left.
-            let _ = waiting.send(answer.clone());
-        }
-    }
+/// Whom to ask.
+pub(crate) struct Asker {
+    pub(crate) raft: Raft,
+    pub(crate) leadership: Leadership,
+    pub(crate) transport: Arc<dyn Transport>,
 }
 
-async fn ask(replica: &Replica) -> Result<u64, Error> {
-    if let Some(leader) = replica.leadership_now().leader() {
-        return replica.ask_read_index(&leader, ROUND_TIMEOUT).await;
+impl Asker {
+    /// Answers the queue until `stop`.
+    pub(crate) async fn run(
+        self,
+        mut queue: mpsc::Receiver<Waiting>,
+        stop: CancellationToken,
+    ) -> Result<(), std::convert::Infallible> {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                count = queue.recv_many(&mut batch, WAITING_READS_MAX) => if count == 0 { return Ok(()) },
+            }
+            let answer = tokio::select! {
+                () = stop.cancelled() => Err(Error::STOPPED),
+                answer = self.ask() => answer,
+            };
+            for waiting in batch.drain(..) {
+                // Nobody waits any more: the client left.
+                let _ = waiting.send(answer.clone());
+            }
+        }
     }
-    let round = replica.raft().get_read_log_id(ReadPolicy::ReadIndex);
-    match tokio::time::timeout(ROUND_TIMEOUT, round).await {
-        Ok(Ok((read, _))) => Ok(read.index()),
-        Ok(Err(_)) => Err(Error::NO_LEADER),
-        Err(_) => Err(Error::TIMEOUT),
+
+    async fn ask(&self) -> Result<u64, Error> {
+        if let Some(leader) = self.leadership.leader() {
+            return forward::ask_read_index(&*self.transport, &leader, ROUND_TIMEOUT).await;
+        }
+        let round = self.raft.get_read_log_id(ReadPolicy::ReadIndex);
+        match tokio::time::timeout(ROUND_TIMEOUT, round).await {
+            Ok(Ok((read, _))) => Ok(read.index()),
+            Ok(Err(_)) => Err(Error::NO_LEADER),
+            Err(_) => Err(Error::TIMEOUT),
+        }
     }
 }

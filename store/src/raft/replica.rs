@@ -12,15 +12,16 @@ use store_types::{CommandResponse, Operation};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::forward::LeaseQuestion;
+use super::forward::{self, LeaseQuestion};
 use super::leadership::Leadership;
 use super::log_store::LogStore;
 use super::network::{self, AppendAnswer, Network, TransferAnswer, TransferMessage, VoteAnswer, VoteMessage};
-use super::proposer::{Answer, Proposal, Proposer, QUEUE_COMMANDS_MAX};
-use super::read_index::{self, WAITING_READS_MAX, Waiting};
-use super::snapshot::Receiver;
-use super::state_machine::StateMachine;
-use super::types::{Node, Raft};
+use super::proposal::{Answer, Proposal};
+use super::proposer::{Proposer, QUEUE_COMMANDS_MAX};
+use super::read_index::{Asker, WAITING_READS_MAX, Waiting};
+use super::receiver::Receiver;
+use super::state_machine::{Raft, StateMachine};
+use super::types::Node;
 use super::{codec, settings};
 use crate::config::Config;
 use crate::error::StartError;
@@ -129,7 +130,12 @@ impl Start {
         replica.raft.run();
         let stop = || supervisor.token().clone();
         supervisor.spawn(PROPOSER, self.proposer.run(stop()));
-        supervisor.spawn(READ_INDEX, read_index::run(Arc::clone(&replica), self.reads, stop()));
+        let asker = Asker {
+            raft: replica.raft.clone(),
+            leadership: replica.leadership.clone(),
+            transport: Arc::clone(&replica.transport),
+        };
+        supervisor.spawn(READ_INDEX, asker.run(self.reads, stop()));
         supervisor.spawn(LEASES, crate::lease::run(Arc::clone(&replica), stop()));
         supervisor.spawn(CONSENSUS, watch_consensus(Arc::clone(&replica), stop()));
         supervisor.spawn(LEADER_LOSS, replica.leadership().watch_loss(stop()));
@@ -184,18 +190,6 @@ impl Replica {
 
     pub(crate) fn leadership(&self) -> Leadership {
         self.leadership.clone()
-    }
-
-    pub(super) fn leadership_now(&self) -> &Leadership {
-        &self.leadership
-    }
-
-    pub(super) fn raft(&self) -> &Raft {
-        &self.raft
-    }
-
-    pub(super) fn transport(&self) -> &dyn Transport {
-        &*self.transport
     }
 
     /// The term as this member sees it.
@@ -335,7 +329,7 @@ impl Replica {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         loop {
             let answer = match self.leadership.leader() {
-                Some(leader) => self.ask_lease(&leader, &question(), REQUEST_TIMEOUT).await,
+                Some(leader) => forward::ask_lease(&*self.transport, &leader, &question(), REQUEST_TIMEOUT).await,
                 None => self.lease_here(question()).await,
             };
             match answer {

@@ -2,18 +2,16 @@
 //! checksummed pieces. Each piece is a call of its own, so a slow receiver holds up nothing but itself.
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::codec::{self, SnapshotMetaRecord, VoteRecord};
-use super::network::Snapshot;
-use super::types::{Raft, SnapshotMeta};
-use crate::identity::sync_directory;
+use super::codec;
+use super::records::{SnapshotMetaRecord, VoteRecord};
+use super::types::{SnapshotMeta, TypeConfig};
 use crate::peer::{CallError, Method, Target, Transport};
 use crate::state::State;
 
@@ -23,6 +21,9 @@ const PIECE_BYTES: usize = 1 << 20;
 const PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the receiver may take to rebuild its index at the end.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// openraft's snapshot of this state.
+pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotData>;
 
 /// A snapshot in this process: a directory that goes away with it, or nothing at all (see `state_machine::Flush`).
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ pub(crate) struct TransientDirectory {
 
 /// A call about a snapshot.
 #[derive(Serialize, Deserialize)]
-enum Message {
+pub(super) enum Message {
     /// A new one; an unfinished one is dropped.
     Begin { id: u64 },
     /// The next piece of a file; offset 0 begins it.
@@ -49,8 +50,8 @@ enum Message {
 
 /// Answer to [`Message::End`].
 #[derive(Serialize, Deserialize)]
-struct Installed {
-    vote: VoteRecord,
+pub(super) struct Installed {
+    pub(super) vote: VoteRecord,
 }
 
 impl SnapshotData {
@@ -69,6 +70,11 @@ impl SnapshotData {
         Ok((meta, Self { directory: Some(Arc::new(directory)) }))
     }
 
+    /// Files that have all arrived.
+    pub(super) fn received(directory: Arc<TransientDirectory>) -> Self {
+        Self { directory: Some(directory) }
+    }
+
     /// The files, to be installed.
     pub(crate) fn into_directory(self) -> io::Result<Arc<TransientDirectory>> {
         self.directory.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the snapshot has no files"))
@@ -76,6 +82,13 @@ impl SnapshotData {
 }
 
 impl TransientDirectory {
+    /// An empty one for a snapshot that comes.
+    pub(super) fn incoming(state: &State) -> io::Result<Self> {
+        let directory = Self { path: state.backend().transient("incoming") };
+        fs::create_dir(&directory.path)?;
+        Ok(directory)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -134,88 +147,4 @@ pub(crate) async fn send(
     let answer = call(Message::End { id, vote, meta }, INSTALL_TIMEOUT).await?;
     let installed: Installed = codec::decode(&answer).map_err(|error| CallError::Refused(error.to_string()))?;
     Ok(installed.vote)
-}
-
-/// Receives snapshots, one at a time.
-#[derive(Default)]
-pub(crate) struct Receiver {
-    incoming: Mutex<Option<Incoming>>,
-}
-
-struct Incoming {
-    id: u64,
-    directory: Arc<TransientDirectory>,
-    /// The file being written, and how long it is.
-    file: Option<(String, File, u64)>,
-}
-
-impl Receiver {
-    /// Takes one call of a sender.
-    pub(crate) async fn receive(&self, state: &Arc<State>, raft: &Raft, request: &[u8]) -> Result<Bytes, String> {
-        let message: Message = codec::decode(request).map_err(|error| error.to_string())?;
-        match message {
-            Message::Begin { id } => {
-                let directory = TransientDirectory { path: state.backend().transient("incoming") };
-                fs::create_dir(&directory.path).map_err(|error| error.to_string())?;
-                *self.incoming.lock() = Some(Incoming { id, directory: Arc::new(directory), file: None });
-                Ok(Bytes::new())
-            }
-            Message::Piece { id, file, offset, crc32, data } => {
-                let mut incoming = self.incoming.lock();
-                let incoming =
-                    incoming.as_mut().filter(|incoming| incoming.id == id).ok_or("another snapshot is under way")?;
-                incoming.write(file, offset, crc32, &data).map_err(|error| error.to_string())?;
-                Ok(Bytes::new())
-            }
-            Message::End { id, vote, meta } => {
-                let mut incoming = {
-                    let mut slot = self.incoming.lock();
-                    slot.take_if(|incoming| incoming.id == id).ok_or("another snapshot is under way")?
-                };
-                incoming
-                    .finish_file()
-                    .and_then(|()| sync_directory(&incoming.directory.path))
-                    .map_err(|e| e.to_string())?;
-                let meta = SnapshotMeta::try_from(meta).map_err(|error| error.to_string())?;
-                let snapshot = SnapshotData { directory: Some(incoming.directory) };
-                let response = raft
-                    .install_full_snapshot(vote.into(), Snapshot { meta, snapshot })
-                    .await
-                    .map_err(|error| error.to_string())?;
-                Ok(codec::encode(&Installed { vote: (&response.vote).into() }))
-            }
-        }
-    }
-}
-
-impl Incoming {
-    fn write(&mut self, name: String, offset: u64, crc32: u32, data: &[u8]) -> io::Result<()> {
-        let refuse = |reason: String| Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-        if crc32fast::hash(data) != crc32 {
-            return refuse(format!("piece of {name} at {offset} is damaged"));
-        }
-        if name.contains(['/', '\0']) || name.starts_with('.') {
-            return refuse(format!("{name:?} is no file name"));
-        }
-        if offset == 0 {
-            self.finish_file()?;
-            let file = File::create_new(self.directory.path.join(&name))?;
-            self.file = Some((name.clone(), file, 0));
-        }
-        match &mut self.file {
-            Some((current, file, length)) if *current == name && *length == offset => {
-                file.write_all(data)?;
-                *length += data.len() as u64;
-                Ok(())
-            }
-            _ => refuse(format!("piece of {name} at {offset} comes out of order")),
-        }
-    }
-
-    fn finish_file(&mut self) -> io::Result<()> {
-        match self.file.take() {
-            Some((_, file, _)) => file.sync_all(),
-            None => Ok(()),
-        }
-    }
 }

@@ -11,6 +11,9 @@ use super::types::{LogId, Outcomes, Payload, SnapshotMeta, StoredMembership, Typ
 use crate::lease::Lessor;
 use crate::state::State;
 
+/// openraft over this state machine.
+pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+
 type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotData>;
 
 /// openraft's hand on the [`State`].

@@ -45,7 +45,6 @@ pub(crate) type Payload = openraft::EntryPayload<Batch, u64, Node>;
 pub(crate) type Membership = openraft::Membership<u64, Node>;
 pub(crate) type StoredMembership = alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
-pub(crate) type Raft = openraft::Raft<TypeConfig, super::state_machine::StateMachine>;
 
 /// What one command came to.
 pub(crate) type Outcome = Result<CommandResponse, Error>;

@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 
 use super::dispatch::Dispatch;
 use super::handled::GRPC_STATUS;
+use super::status::too_large;
 use crate::client::{COMPATIBLE_VERSION, LocalStore};
 
 const GRPC_TYPE: &[u8] = b"application/grpc";
@@ -165,20 +166,6 @@ fn refusal(head: &HeaderMap) -> Option<Status> {
     Status::from_header_map(head)
 }
 
-/// A message above the limit, as gRPC for Go refuses it; every other status as it is.
-pub(super) fn too_large(status: Status) -> Status {
-    let numbers = || {
-        let rest = status.message().strip_prefix("Error, decoded message length too large: found ")?;
-        rest.strip_suffix(" bytes")?.split_once(" bytes, the limit is: ")
-    };
-    match numbers() {
-        Some((found, limit)) if status.code() == Code::OutOfRange => {
-            Status::resource_exhausted(format!("grpc: received message larger than max ({found} vs. {limit})"))
-        }
-        _ => status,
-    }
-}
-
 /// What a call of `path` fails with where nothing is there.
 fn unknown(path: &str) -> String {
     const SERVED: [&str; 5] = [
@@ -230,15 +217,5 @@ mod tests {
         ] {
             assert_eq!(timeout(value.as_bytes()), expected, "{value}");
         }
-    }
-
-    #[test]
-    fn only_the_librarys_own_refusal_is_reworded() {
-        let compacted = Status::out_of_range("etcdserver: mvcc: required revision has been compacted");
-        assert_eq!(too_large(compacted).code(), Code::OutOfRange);
-        let large = "Error, decoded message length too large: found 7 bytes, the limit is: 5 bytes";
-        let large = too_large(Status::out_of_range(large));
-        assert_eq!(large.code(), Code::ResourceExhausted);
-        assert_eq!(large.message(), "grpc: received message larger than max (7 vs. 5)");
     }
 }

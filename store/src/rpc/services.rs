@@ -8,10 +8,9 @@ use store_client::{Error, Store};
 use store_types::etcdserverpb as pb;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::front::too_large;
 use super::proto::{cluster_server, kv_server, lease_server, maintenance_server};
 use super::range_stream;
-use super::status::status;
+use super::status::{status, too_large};
 use crate::client::LocalStore;
 
 /// etcd's own metadata key: refuse while there is no leader.

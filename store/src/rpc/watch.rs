@@ -17,10 +17,9 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::encoded::WatchResponse;
-use super::front::too_large;
 use super::proto::watch_server;
 use super::services::{Services, requires_leader};
-use super::status::status;
+use super::status::{status, too_large};
 use crate::client::LocalStore;
 use crate::metrics::Counted;
 use crate::watch::{Cursor, Group, Selected, Step, refusal};

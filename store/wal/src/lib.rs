@@ -20,6 +20,7 @@ mod log;
 mod options;
 pub mod recovery;
 mod segments;
+mod shared;
 mod spares;
 mod view;
 mod writer;
@@ -30,7 +31,7 @@ pub use error::{Damage, OpenError, WriteFailure};
 pub use log::Log;
 pub use options::{
     BATCH_BYTES_MAX, Environment, FIRST_SEGMENT_BYTES_MAX, Failure, Options, QUEUE_BYTES_MAX, SEGMENT_BYTES_DEFAULT,
-    Schedule, TAIL_BYTES_MAX, Writing,
+    Schedule, TAIL_BYTES_MAX, WriteQueued, Writing,
 };
 pub use recovery::{Recovered, Statistics, TornTail};
 

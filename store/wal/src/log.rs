@@ -1,51 +1,20 @@
 //! The handle: append, read, close.
 
-use std::collections::VecDeque;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::error::OpenError;
 use crate::options::{Environment, Options, QUEUE_BYTES_MAX, Writing};
 use crate::recovery;
-use crate::segments::Segments;
+use crate::shared::{Append, Shared};
 use crate::spares::Spares;
-use crate::view::View;
 use crate::writer::Writer;
 use crate::{Record, Recovered};
-
-type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
-
-/// One call of [`Log::append`] on its way to disk.
-pub(crate) struct Append {
-    pub(crate) number: u64,
-    pub(crate) records: Vec<Record>,
-    pub(crate) bytes: usize,
-    pub(crate) done: Done,
-}
-
-/// What handles, writer and readers share.
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    /// Something was queued, or the log closes.
-    work: Condvar,
-    /// The queue has room again.
-    room: Condvar,
-    pub(crate) segments: Mutex<Segments>,
-}
-
-struct State {
-    view: View,
-    queue: VecDeque<Append>,
-    queue_bytes: usize,
-    appends: u64,
-    closing: bool,
-    failed: Option<String>,
-}
 
 /// An open log. Clones are handles to the same log; it closes when the last one drops.
 #[derive(Clone)]
@@ -135,7 +104,10 @@ impl Log {
         state.queue.push_back(Append { number, records, bytes, done: Box::new(done) });
         drop(state);
         match &self.running.writing {
-            Writing::Scheduled(schedule) if was_empty => schedule(self.clone()),
+            Writing::Scheduled(schedule) if was_empty => {
+                let log = self.clone();
+                schedule(Box::new(move || log.write_queued()));
+            }
             _ => {
                 self.shared.work.notify_one();
             }
@@ -237,52 +209,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl Shared {
-    pub(crate) fn new(view: View, segments: Segments) -> Shared {
-        let state = State { view, queue: VecDeque::new(), queue_bytes: 0, appends: 0, closing: false, failed: None };
-        Shared { state: Mutex::new(state), work: Condvar::new(), room: Condvar::new(), segments: Mutex::new(segments) }
-    }
-
-    /// Waits until something is queued. False when the log closes and nothing is.
-    pub(crate) fn wait_for_work(&self) -> bool {
-        let mut state = self.state.lock();
-        while state.queue.is_empty() && !state.closing {
-            self.work.wait(&mut state);
-        }
-        !state.queue.is_empty()
-    }
-
-    /// Takes queued appends for one batch.
-    pub(crate) fn take_queued(&self, bytes_max: usize) -> Vec<Append> {
-        let mut state = self.state.lock();
-        let mut bytes = 0;
-        let mut count = 0;
-        for append in &state.queue {
-            if count > 0 && bytes + append.bytes > bytes_max {
-                break;
-            }
-            bytes += append.bytes;
-            count += 1;
-        }
-        state.queue_bytes -= bytes;
-        let taken = state.queue.drain(..count).collect();
-        drop(state);
-        self.room.notify_all();
-        taken
-    }
-
-    /// Everything up to append `number` is on disk.
-    pub(crate) fn durable(&self, number: u64) {
-        self.state.lock().view.evict(number);
-    }
-
-    /// Answers everything with an error from now on.
-    pub(crate) fn fail(&self, text: &str) {
-        self.state.lock().failed.get_or_insert_with(|| text.to_owned());
-        self.room.notify_all();
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::disk::{Disk, RealDisk};
 use crate::error::WriteFailure;
 use crate::format::BLOCK_BYTES;
-use crate::log::Log;
 
 /// Default length of a segment.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
@@ -49,16 +48,19 @@ impl Options {
 /// with an error.
 pub type Failure = Arc<dyn Fn(&WriteFailure) + Send + Sync>;
 
-/// Called by [`Log::append`] when something waits in a queue that was empty; it sees to it that [`Log::write_queued`] is
+/// [`crate::Log::write_queued`] of a log.
+pub type WriteQueued = Box<dyn Fn() -> bool + Send>;
+
+/// Called by [`crate::Log::append`] when something waits in a queue that was empty; it sees to it that what it is given is
 /// called soon. It must not do so itself.
-pub type Schedule = Arc<dyn Fn(Log) + Send + Sync>;
+pub type Schedule = Arc<dyn Fn(WriteQueued) + Send + Sync>;
 
 /// Who writes.
 #[derive(Clone)]
 pub enum Writing {
     /// A thread of the log's own.
     Thread,
-    /// Whoever calls [`Log::write_queued`]: for tests, which must own every step.
+    /// Whoever calls [`crate::Log::write_queued`]: for tests, which must own every step.
     Manual,
     /// Whoever this tells to: for simulations, whose disk has a latency on their own clock.
     Scheduled(Schedule),

@@ -17,11 +17,11 @@ use crate::buffer::BlockBuffer;
 use crate::disk::{Disk, File};
 use crate::error::{Damage, OpenError, io_error};
 use crate::format::{BLOCK_BYTES, HeaderError, RECORD_HEADER_BYTES, RawRecord, RecordKind, SegmentHeader, record_seed};
-use crate::log::Shared;
 use crate::options::{
     BATCH_BYTES_MAX, Environment, FIRST_SEGMENT_BYTES_MAX, Options, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 use crate::segments::{Segment, Segments, Slot};
+use crate::shared::Shared;
 use crate::spares::{SPARE_SUFFIX, Spares};
 use crate::view::{Bounds, View};
 use crate::writer::{Active, Carried, Writer, begin_segment, segment_name};

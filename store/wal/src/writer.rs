@@ -20,9 +20,9 @@ use crate::error::WriteFailure;
 use crate::format::{
     BATCH_HEADER_BYTES, BLOCK_BYTES, BatchEncoder, RECORD_HEADER_BYTES, RecordKind, SegmentHeader, record_seed,
 };
-use crate::log::{Append, Shared};
 use crate::options::Failure;
 use crate::segments::{Segment, Slot};
+use crate::shared::{Append, Shared};
 use crate::spares::{Spare, Spares};
 use crate::view::Bounds;
 
