@@ -62,6 +62,7 @@ pub(super) const POINTERS: &[(&str, &[&str])] = &[
             "hostnameOverride",
         ],
     ),
+    ("NodeSystemInfo", &["runningInUserNamespace"]),
     ("Preconditions", &["uid", "resourceVersion"]),
     ("PriorityClass", &["preemptionPolicy"]),
     ("Probe", &["terminationGracePeriodSeconds"]),

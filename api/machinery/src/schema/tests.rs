@@ -231,6 +231,14 @@ fn what_a_strategic_patch_made_is_refused_in_the_words_of_the_converter() {
 }
 
 #[test]
+fn a_node_that_is_in_no_user_namespace_says_so() {
+    let told = json!({"runningInUserNamespace": false, "machineID": "m"});
+    let mut node = json!({"status": {"nodeInfo": told}});
+    Schema::get().kind("", "v1", "Node").unwrap().conform(&mut node).unwrap();
+    assert_eq!(node["status"]["nodeInfo"]["runningInUserNamespace"], json!(false));
+}
+
+#[test]
 fn an_error_within_an_embedded_struct_names_it() {
     let refused = |spec: Value| {
         let mut pod = json!({ "spec": spec });
