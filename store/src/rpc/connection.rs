@@ -35,18 +35,19 @@ pub(super) enum Protocols {
     Http1AndHttp2,
 }
 
+/// What answers the requests of a listener. Cheap to clone.
+pub(super) trait Service: Clone + Send + Sync + 'static {
+    /// Answers one request; failures are answers too.
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<Self>;
+}
+
 /// Serves a connection to its end. When `stop` is cancelled no further call is taken; running ones finish.
-pub(super) async fn serve<I, A, F>(
-    io: I,
+pub(super) async fn serve(
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     protocols: Protocols,
-    answer: A,
+    service: impl Service,
     stop: CancellationToken,
-) -> Result<(), BoxError>
-where
-    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+) -> Result<(), BoxError> {
     let mut streams = Streams::default();
     let mut builder = auto::Builder::new(streams.starter());
     builder
@@ -61,7 +62,7 @@ where
         builder = builder.http2_only();
     }
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.map(Body::new));
+        let answer = service.answer(request.map(Body::new));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));

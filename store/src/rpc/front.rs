@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use std::convert::Infallible;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::connection::Service;
 use super::dispatch::Dispatch;
 use super::handled::GRPC_STATUS;
 use super::status::too_large;
@@ -45,15 +45,6 @@ impl Front {
         Self { store: Arc::clone(store), dispatch: None }
     }
 
-    pub(super) fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        if kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC_TYPE)) {
-            return self.call(request).boxed();
-        }
-        let (store, method, uri) = (Arc::clone(&self.store), request.method().clone(), request.uri().clone());
-        async move { page(&store, &method, &uri).await }.boxed()
-    }
-
     fn call(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + use<> {
         let uri = request.uri().clone();
         let follow = self.store.metrics().handled().call(uri.path());
@@ -68,6 +59,17 @@ impl Front {
             };
             follow(reworded(answer, &uri))
         }
+    }
+}
+
+impl Service for Front {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind.as_bytes().starts_with(GRPC_TYPE)) {
+            return self.call(request).left_future();
+        }
+        let (store, method, uri) = (Arc::clone(&self.store), request.method().clone(), request.uri().clone());
+        async move { page(&store, &method, &uri).await }.right_future()
     }
 }
 

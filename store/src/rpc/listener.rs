@@ -10,16 +10,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tonic::codegen::Service;
+use tonic::codegen::Service as _;
 
 use super::authority::Shimmed;
-use super::connection::{self, BoxError, Protocols};
+use super::connection::{self, BoxError, Protocols, Service};
 use super::front::Front;
 use super::tls::ServerTls;
 use crate::client::LocalStore;
 use crate::config::ListenUrl;
 use crate::error::StartError;
 use crate::identity::Identity;
+use crate::peer::proto::peer_server::PeerServer;
 use crate::peer::{Answers, PeerService};
 
 /// How long a TLS handshake may take, and how many may be under way on one listener; further connections wait.
@@ -55,7 +56,7 @@ pub(crate) fn serve_clients(
     for listener in listeners {
         let front = Front::new(store);
         let listener = Listener { listener, tls: tls.cloned(), protocols: Protocols::Http1AndHttp2 };
-        listener.serve(CLIENTS, supervisor, move |request| front.answer(request));
+        listener.serve(CLIENTS, supervisor, front);
     }
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn serve_metrics(
         let tls = tls.filter(|_| ListenUrl::parse(url).is_ok_and(|url| url.tls));
         let front = Front::pages(store);
         let listener = Listener { listener, tls: tls.cloned(), protocols: Protocols::Http1AndHttp2 };
-        listener.serve(METRICS, supervisor, move |request| front.answer(request));
+        listener.serve(METRICS, supervisor, front);
     }
 }
 
@@ -86,13 +87,21 @@ pub(crate) fn serve_peers(
     for listener in listeners {
         let service = PeerService::server(identity, Arc::clone(answers));
         let listener = Listener { listener, tls: tls.cloned(), protocols: Protocols::Http2 };
-        listener.serve(PEERS, supervisor, move |request| {
-            let answer = service.clone().call(request);
-            async move {
-                let Ok(answer) = answer.await;
-                answer
-            }
-        });
+        listener.serve(PEERS, supervisor, Peers(service));
+    }
+}
+
+/// What answers the other members.
+#[derive(Clone)]
+struct Peers(PeerServer<PeerService>);
+
+impl Service for Peers {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
+        let answer = self.0.clone().call(request);
+        async move {
+            let Ok(answer) = answer.await;
+            answer
+        }
     }
 }
 
@@ -110,24 +119,16 @@ struct Listener {
 
 impl Listener {
     /// Starts to accept; each connection has a task.
-    fn serve<A, F>(self, kind: TaskKind, supervisor: &Supervisor, answer: A)
-    where
-        A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    fn serve(self, kind: TaskKind, supervisor: &Supervisor, service: impl Service) {
         let owner = supervisor.clone();
         supervisor.spawn(kind, async move {
             let stop = owner.token().clone();
-            stop.run_until_cancelled(self.accept(&owner, answer)).await;
+            stop.run_until_cancelled(self.accept(&owner, service)).await;
             Ok::<(), Infallible>(())
         });
     }
 
-    async fn accept<A, F>(self, owner: &Supervisor, answer: A)
-    where
-        A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    async fn accept(self, owner: &Supervisor, service: impl Service) {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
         loop {
             let permit = Arc::clone(&handshakes).acquire_owned().await.expect("the semaphore is never closed");
@@ -140,9 +141,9 @@ impl Listener {
                 }
             };
             let (tls, protocols) = (self.tls.clone(), self.protocols);
-            let (answer, stop) = (answer.clone(), owner.token().clone());
+            let (service, stop) = (service.clone(), owner.token().clone());
             owner.spawn(CONNECTION, async move {
-                if let Err(error) = begin(stream, tls, permit, protocols, answer, stop).await {
+                if let Err(error) = begin(stream, tls, permit, protocols, service, stop).await {
                     tracing::debug!(%error, "a connection ended");
                 }
                 Ok::<(), Infallible>(())
@@ -152,27 +153,23 @@ impl Listener {
 }
 
 /// One connection from its handshake to its end.
-async fn begin<A, F>(
+async fn begin(
     stream: TcpStream,
     tls: Option<Arc<ServerTls>>,
     permit: OwnedSemaphorePermit,
     protocols: Protocols,
-    answer: A,
+    service: impl Service,
     stop: CancellationToken,
-) -> Result<(), BoxError>
-where
-    A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+) -> Result<(), BoxError> {
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
         drop(permit);
-        return connection::serve(Shimmed::new(stream), protocols, answer, stop).await;
+        return connection::serve(Shimmed::new(stream), protocols, service, stop).await;
     };
     let stream = match stop.run_until_cancelled(tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream))).await {
         None => return Ok(()),
         Some(shaken) => shaken??,
     };
     drop(permit);
-    connection::serve(stream, protocols, answer, stop).await
+    connection::serve(stream, protocols, service, stop).await
 }
