@@ -6,6 +6,7 @@
 
 mod lists;
 mod order;
+mod set_element_order;
 
 use serde_json::{Map, Value};
 
@@ -92,7 +93,7 @@ fn merge_map(mut original: Fields, mut patch: Fields, known: Known) -> Result<Fi
         };
     }
     retain_keys(&mut original, &mut patch)?;
-    order::apply(&mut original, &mut patch, known)?;
+    set_element_order::apply(&mut original, &mut patch, known)?;
     for (key, value) in patch {
         let (name, deletes) = match key.strip_prefix(DELETE_FROM_LIST) {
             None => (key.as_str(), false),
