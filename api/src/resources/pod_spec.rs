@@ -18,6 +18,7 @@ pub(crate) mod spec;
 pub(crate) mod template;
 pub(crate) mod volume_files;
 pub(crate) mod volumes;
+pub(crate) mod whole;
 mod windows;
 
 pub(crate) use defaults::default_pod_spec;

@@ -12,6 +12,7 @@ use crate::registry::strategy::{
 use crate::resources::lifecycle::{bump_generation, set_generation};
 use crate::resources::pod_spec::containers::validate_image_spaces;
 use crate::resources::pod_spec::defaults::{default_host_ports, default_requests, mirror_service_account};
+use crate::resources::pod_spec::whole::default_pod_requests;
 use crate::resources::pod_spec::{default_pod_spec, validate_pod_spec};
 use crate::resources::value::{annotation, child, default_absent, existing_mut, flag, has, int, keep, list, set, text};
 use api_machinery::field::{Error, ErrorList, Path};
@@ -63,6 +64,9 @@ impl Strategy for Pod {
 
     fn prepare_for_create(&self, cx: &Cx<'_>, object: &mut Value) {
         set_generation(object, 1);
+        if let Some(spec) = existing_mut(object, "spec") {
+            default_pod_requests(spec);
+        }
         let mut status = json!({ "phase": "Pending", "qosClass": quality::class(&object["spec"]) });
         if !list(&object["spec"], "schedulingGates").is_empty() {
             let condition = json!({

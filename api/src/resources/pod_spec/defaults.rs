@@ -227,10 +227,12 @@ fn default_volume(volume: &mut Value) {
         let policy = default_pull_policy(text(image, "reference"));
         default_zero(image, "pullPolicy", policy);
     }
-    if let Some(claim) = existing_mut(volume, "ephemeral")
-        .and_then(|source| existing_mut(source, "volumeClaimTemplate"))
-        .and_then(|template| child(template, "spec"))
+    if let Some(template) =
+        existing_mut(volume, "ephemeral").and_then(|source| existing_mut(source, "volumeClaimTemplate"))
     {
-        default_absent(claim, "volumeMode", "Filesystem");
+        default_absent(template, "metadata", json!({}));
+        if let Some(claim) = child(template, "spec") {
+            default_absent(claim, "volumeMode", "Filesystem");
+        }
     }
 }

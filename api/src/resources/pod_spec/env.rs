@@ -118,6 +118,10 @@ fn validate_source(variable: &Value, path: &Path, errors: &mut ErrorList) {
             validate_key_selector(&source[key], &path.child(key), errors);
         }
     }
+    if has(source, "fileKeyRef") {
+        count += 1;
+        validate_file_selector(&source["fileKeyRef"], &path.child("fileKeyRef"), errors);
+    }
     if count == 0 {
         let text =
             "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
@@ -126,6 +130,20 @@ fn validate_source(variable: &Value, path: &Path, errors: &mut ErrorList) {
         errors.push(Error::invalid(path, "", "may not be specified when `value` is not empty"));
     } else if count > 1 {
         errors.push(Error::invalid(path, "", "may not have more than one field specified at a time"));
+    }
+}
+
+/// A check of a text.
+type Check = fn(&str, &Path, &mut ErrorList);
+
+fn validate_file_selector(selector: &Value, path: &Path, errors: &mut ErrorList) {
+    let checks: [(_, Check); 3] =
+        [("key", check::env_name), ("volumeName", check::dns_label), ("path", check::no_backsteps)];
+    for (key, check) in checks {
+        match text(selector, key) {
+            "" => errors.push(Error::required(&path.child(key), "")),
+            value => check(value, &path.child(key), errors),
+        }
     }
 }
 

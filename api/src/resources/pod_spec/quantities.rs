@@ -53,14 +53,27 @@ pub(crate) fn validate_requirements(
     path: &Path,
     errors: &mut ErrorList,
 ) {
+    validate_named(requirements, validate_container_resource_name, path, errors);
+    validate_claims(requirements, claims, &path.child("claims"), errors);
+}
+
+/// Checks `limits` and `requests` whose names `check_name` checks.
+pub(super) fn validate_named(
+    requirements: &Value,
+    check_name: fn(&str, &Path, &mut ErrorList),
+    path: &Path,
+    errors: &mut ErrorList,
+) {
     let (limits, requests) = (path.child("limits"), path.child("requests"));
     let (mut basic, mut huge) = (false, false);
     for (name, amount) in pairs(requirements, "limits") {
+        check_name(name, &limits.key(name), errors);
         validate_amount(name, amount, &limits.key(name), errors);
         basic |= matches!(name, "cpu" | "memory");
         huge |= is_huge_pages(name);
     }
     for (name, amount) in pairs(requirements, "requests") {
+        check_name(name, &requests.key(name), errors);
         validate_amount(name, amount, &requests.key(name), errors);
         basic |= matches!(name, "cpu" | "memory");
         huge |= is_huge_pages(name);
@@ -84,7 +97,6 @@ pub(crate) fn validate_requirements(
     if huge && !basic {
         errors.push(Error::forbidden(path, "HugePages require cpu or memory"));
     }
-    validate_claims(requirements, claims, &path.child("claims"), errors);
 }
 
 /// A container may only use claims of its pod, each once.
@@ -120,7 +132,6 @@ fn validate_claims(requirements: &Value, known: &BTreeSet<&str>, path: &Path, er
 }
 
 fn validate_amount(name: &str, amount: &Value, path: &Path, errors: &mut ErrorList) {
-    validate_container_resource_name(name, path, errors);
     validate_value(name, amount, path, errors);
     if let Some(amount) = quantity(amount)
         && let Some(page) = name.strip_prefix("hugepages-").and_then(|size| size.parse::<Quantity>().ok())
@@ -149,15 +160,7 @@ pub(crate) fn validate_value(name: &str, amount: &Value, path: &Path, errors: &m
 }
 
 fn validate_container_resource_name(name: &str, path: &Path, errors: &mut ErrorList) {
-    let before = errors.len();
-    for message in names::is_qualified_name(name) {
-        errors.push(Error::invalid(path, name, message));
-    }
-    let standard = name.starts_with("requests.hugepages-") || is_huge_pages(name) || STANDARD.contains(&name);
-    if errors.len() == before && !name.contains('/') && !standard {
-        let text = "must be a standard resource type or fully qualified";
-        errors.push(Error::invalid(path, name, text));
-    }
+    validate_resource_name(name, path, errors);
     if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_pages(name) {
             errors.push(Error::invalid(path, name, "must be a standard resource for containers"));
@@ -167,12 +170,25 @@ fn validate_container_resource_name(name: &str, path: &Path, errors: &mut ErrorL
     }
 }
 
+/// The name of any resource.
+pub(super) fn validate_resource_name(name: &str, path: &Path, errors: &mut ErrorList) {
+    let before = errors.len();
+    for message in names::is_qualified_name(name) {
+        errors.push(Error::invalid(path, name, message));
+    }
+    let standard = name.starts_with("requests.hugepages-") || is_huge_pages(name) || STANDARD.contains(&name);
+    if errors.len() == before && !name.contains('/') && !standard {
+        let text = "must be a standard resource type or fully qualified";
+        errors.push(Error::invalid(path, name, text));
+    }
+}
+
 /// Whether requests may be lower than limits.
-fn may_overcommit(name: &str) -> bool {
+pub(super) fn may_overcommit(name: &str) -> bool {
     (!name.contains('/') || name.contains("kubernetes.io/")) && !is_huge_pages(name)
 }
 
-fn is_huge_pages(name: &str) -> bool {
+pub(super) fn is_huge_pages(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 

@@ -9,7 +9,7 @@ use crate::resources::pod_spec::quantities::validate_requirements;
 use crate::resources::pod_spec::scheduling::{validate_dns, validate_gates, validate_spread, validate_tolerations};
 use crate::resources::pod_spec::security::{validate_host_users, validate_pod_security, validate_shared_processes};
 use crate::resources::pod_spec::volumes::validate_volumes;
-use crate::resources::pod_spec::windows;
+use crate::resources::pod_spec::{whole, windows};
 use crate::resources::value::{flag, has, int, list, text, texts};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
@@ -67,6 +67,7 @@ pub(crate) fn validate_pod_spec(spec: &Value, pod: Option<&Value>, path: &Path, 
             check::dns_label(text(spec, key), &path.child(key), errors);
         }
     }
+    whole::validate_pod_resources(spec, path, errors);
     validate_hostname_override(spec, &path.child("hostnameOverride"), errors);
     validate_tolerations(list(spec, "tolerations"), &path.child("tolerations"), errors);
     validate_host_aliases(spec, &path.child("hostAliases"), errors);
@@ -78,6 +79,7 @@ pub(crate) fn validate_pod_spec(spec: &Value, pod: Option<&Value>, path: &Path, 
         let overhead = json!({ "limits": spec["overhead"] });
         validate_requirements(&overhead, &BTreeSet::new(), &path.child("overhead"), errors);
     }
+    validate_variables_of_files(spec, path, errors);
     validate_os(spec, path, errors);
     windows::validate_host_processes(spec, path, errors);
 }
@@ -102,6 +104,30 @@ fn validate_resource_claims(spec: &Value, path: &Path, errors: &mut ErrorList) {
         };
         let shown = Schema::internal_line("PodResourceClaim", claim);
         errors.push(Error::invalid(&path, claim.clone(), text).shown(shown));
+    }
+}
+
+/// Variables that are read from files come from volumes that the containers fill.
+fn validate_variables_of_files(spec: &Value, path: &Path, errors: &mut ErrorList) {
+    for key in ["initContainers", "containers", "ephemeralContainers"] {
+        for (index, container) in list(spec, key).iter().enumerate() {
+            let path = path.child(key).index(index).child("env");
+            for (index, variable) in list(container, "env").iter().enumerate() {
+                let source = &variable["valueFrom"]["fileKeyRef"];
+                if source.is_null() {
+                    continue;
+                }
+                let path = path.index(index).child("valueFrom").child("fileKeyRef").child("volumeName");
+                let name = text(source, "volumeName");
+                match list(spec, "volumes").iter().find(|volume| text(volume, "name") == name) {
+                    None => errors.push(Error::not_found(&path, name)),
+                    Some(volume) if !has(volume, "emptyDir") => {
+                        errors.push(Error::invalid(&path, name, "referenced volume must be of type emptyDir"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
     }
 }
 

@@ -269,3 +269,23 @@ fn what_upstreams_gates_keep_out_is_dropped() {
     assert_eq!(spec["containers"][0].get("lifecycle"), None);
     assert_eq!(spec["containers"][1]["lifecycle"], json!({"preStop": {"sleep": {"seconds": 1}}}));
 }
+
+// proves: AM-33
+#[test]
+fn a_variable_of_a_file_names_a_volume_that_the_containers_fill() {
+    let of = |source: Value, volumes: Value| {
+        check(json!({"env": [{"name": "A", "valueFrom": {"fileKeyRef": source}}]}), json!({ "volumes": volumes }))
+    };
+    let at = "s.containers[0].env[0].valueFrom.fileKeyRef";
+    let file = json!({"volumeName": "v", "path": "p", "key": "K"});
+    assert_eq!(of(file.clone(), json!([{"name": "v", "emptyDir": {}}])), [""; 0]);
+    assert_eq!(
+        of(file.clone(), json!([{"name": "v", "hostPath": {"path": "/x"}}])),
+        [format!("{at}.volumeName: Invalid value: \"v\": referenced volume must be of type emptyDir")]
+    );
+    assert_eq!(of(file, json!([])), [format!("{at}.volumeName: Not found: \"v\"")]);
+    assert_eq!(
+        of(json!({"volumeName": "v", "path": "../p"}), json!([{"name": "v", "emptyDir": {}}])),
+        [format!("{at}.key: Required value"), format!("{at}.path: Invalid value: \"../p\": must not contain '..'")]
+    );
+}
