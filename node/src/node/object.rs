@@ -2,6 +2,7 @@
 
 use super::pressure::{Pressure, condition};
 use crate::options::Options;
+use crate::quantity;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use node_cri::Image;
@@ -90,8 +91,8 @@ pub fn status(options: &Options, machine: &Machine, health: &Health, current: Op
     let capacity = &options.capacity;
     let resources = json!({
         "cpu": format_cpu(capacity.milli_cpu),
-        "memory": format!("{}Ki", capacity.memory_bytes / 1024),
-        "ephemeral-storage": format!("{}Ki", capacity.ephemeral_storage_bytes / 1024),
+        "memory": kibibytes(capacity.memory_bytes),
+        "ephemeral-storage": kibibytes(capacity.ephemeral_storage_bytes),
         "pods": capacity.pods.to_string(),
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
@@ -125,6 +126,11 @@ pub fn status(options: &Options, machine: &Machine, health: &Health, current: Op
             "runningInUserNamespace": machine.in_user_namespace,
         },
     })
+}
+
+/// Whole kibibytes in the form in which the server keeps them: in another, each heartbeat would be news.
+fn kibibytes(bytes: impl Into<i128>) -> String {
+    quantity::format(bytes.into() / 1024 * 1024, "Ki")
 }
 
 /// Whether two statuses differ in more than the time of the heartbeat.
@@ -180,6 +186,12 @@ fn architecture() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_told_as_the_server_keeps_them() {
+        let kept = [1536i64, 4 << 10, 16_384_000 << 10, 256 << 30, 0].map(kibibytes);
+        assert_eq!(kept, ["1Ki", "4Ki", "16000Mi", "256Gi", "0"]);
+    }
 
     #[test]
     fn a_map_of_users_to_others_is_a_namespace_of_its_own() {
