@@ -28,6 +28,7 @@ pub(crate) mod cells;
 mod check;
 mod lifecycle;
 mod pod_spec;
+mod question;
 mod value;
 
 #[cfg(test)]
@@ -37,7 +38,7 @@ use crate::registry::Strategy;
 
 /// Every served kind, in the order of discovery: by group, then by resource.
 pub static TABLE: &[&dyn Strategy] = &[
-    &core::binding::Binding,
+    &core::binding::BINDING,
     &core::config_map::ConfigMap,
     &core::endpoints::Endpoints,
     &core::event::Event,
@@ -49,12 +50,12 @@ pub static TABLE: &[&dyn Strategy] = &[
     &core::service::Service,
     &apps::deployment::Deployment,
     &apps::replica_set::ReplicaSet,
-    &authentication::self_subject_review::SelfSubjectReview,
-    &authentication::token_review::TokenReview,
-    &authorization::local_subject_access_review::LocalSubjectAccessReview,
-    &authorization::self_subject_access_review::SelfSubjectAccessReview,
-    &authorization::self_subject_rules_review::SelfSubjectRulesReview,
-    &authorization::subject_access_review::SubjectAccessReview,
+    &authentication::SELF_SUBJECT_REVIEW,
+    &authentication::TOKEN_REVIEW,
+    &authorization::LOCAL_SUBJECT_ACCESS_REVIEW,
+    &authorization::SELF_SUBJECT_ACCESS_REVIEW,
+    &authorization::SELF_SUBJECT_RULES_REVIEW,
+    &authorization::SUBJECT_ACCESS_REVIEW,
     &coordination::lease::Lease,
     &discovery::endpoint_slice::EndpointSlice,
     &events::event::Event,

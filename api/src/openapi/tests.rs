@@ -1,11 +1,11 @@
 use super::*;
 use crate::registry::Strategy;
-use crate::resources::{authentication::token_review::TokenReview, core::pod::Pod};
+use crate::resources::{authentication::TOKEN_REVIEW, core::pod::Pod};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
 fn openapi() -> OpenApi {
-    OpenApi::of([TokenReview.info(), Pod.info()].into_iter())
+    OpenApi::of([TOKEN_REVIEW.info(), Pod.info()].into_iter())
 }
 
 async fn json(response: Response<Body>) -> Value {
