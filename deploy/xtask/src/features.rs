@@ -47,7 +47,7 @@ fn proofs(root: &Path) -> Result<Proofs> {
     let claim = Regex::new(r"proves: ((?:[A-Z]{2}-\d{2}(?:, )?)+)")?;
     let test = Regex::new(r"^\s*(?:pub )?(?:async )?fn (\w+)")?;
     let mut proofs = Proofs::new();
-    for file in workspace::files(root, &["rs"])? {
+    for file in workspace::sources(root)? {
         if file.starts_with("deploy/xtask") {
             continue;
         }

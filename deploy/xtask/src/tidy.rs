@@ -1,5 +1,5 @@
 //! Style that a compiler does not check: length of files, module docs, files that no module declares, words that mean
-//! unfinished work, checks that assert nothing.
+//! unfinished work, checks that assert nothing, files that a slip of the keyboard made.
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};
@@ -27,7 +27,11 @@ const BANNED: &[(&str, &str)] = &[
 pub(crate) fn check(root: &Path) -> Result<()> {
     let mut findings = Vec::new();
     let mut lengths = Vec::new();
-    let files = workspace::files(root, &["rs"])?;
+    let odd_name = Regex::new("[^A-Za-z0-9._/-]")?;
+    for file in workspace::files(root)?.iter().filter(|file| odd_name.is_match(&file.to_string_lossy())) {
+        findings.push(format!("{}: a name that a shell would trip over", file.display()));
+    }
+    let files = workspace::sources(root)?;
     let bare_matches = Regex::new(r"^\s*matches!\(.*\);\s*$")?;
     for file in &files {
         let text =

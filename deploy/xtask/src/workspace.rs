@@ -43,17 +43,20 @@ pub(crate) fn metadata() -> Result<Metadata> {
     serde_json::from_slice(&output.stdout).context("cargo metadata printed something else than JSON")
 }
 
-/// Files that git tracks or would track, relative to the root, with one of these extensions.
-pub(crate) fn files(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+/// Files that git tracks or would track, relative to the root.
+pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
         .context("cannot run git")?;
     let listing = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
-    let wanted = |path: &PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        extensions.contains(&extension) && root.join(path).is_file()
-    };
-    Ok(listing.lines().map(PathBuf::from).filter(wanted).collect())
+    Ok(listing.lines().map(PathBuf::from).filter(|path| root.join(path).is_file()).collect())
+}
+
+/// Those of them that are Rust.
+pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = files(root)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    Ok(files)
 }
