@@ -12,6 +12,7 @@ mod json;
 mod order;
 mod rename;
 mod splice;
+mod walk;
 mod yaml;
 
 use std::sync::atomic::{AtomicU64, Ordering};

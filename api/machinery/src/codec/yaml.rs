@@ -10,7 +10,6 @@ use super::build::{Findings, Seed};
 use super::{DecodeError, Decoded};
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fmt;
 
 /// Deepest nesting of YAML, less than of JSON: the parser needs much more stack a level. Deeper is refused.
 const NESTING_DEPTH_MAX: usize = 64;
@@ -113,37 +112,7 @@ impl<'de> DeserializeSeed<'de> for Lines<'_> {
 impl<'de> Visitor<'de> for Lines<'_> {
     type Value = ();
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_none<E>(self) -> Result<(), E> {
-        Ok(())
-    }
+    super::walk::passes_over_scalars!();
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while items.next_element_seed(Lines(self.0))?.is_some() {}
