@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::proto::{cluster_server, kv_server, lease_server, maintenance_server};
 use super::range_stream;
-use super::status::{status, too_large};
+use super::status::{proposal_status, status, too_large};
 use crate::client::LocalStore;
 
 /// etcd's own metadata key: refuse while there is no leader.
@@ -59,22 +59,22 @@ impl kv_server::Kv for Services {
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Answer<pb::PutResponse> {
         self.check_leader(&request)?;
-        self.store.put(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.put(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 
     async fn delete_range(&self, request: Request<pb::DeleteRangeRequest>) -> Answer<pb::DeleteRangeResponse> {
         self.check_leader(&request)?;
-        self.store.delete_range(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.delete_range(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 
     async fn txn(&self, request: Request<pb::TxnRequest>) -> Answer<pb::TxnResponse> {
         self.check_leader(&request)?;
-        self.store.txn(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.txn(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 
     async fn compact(&self, request: Request<pb::CompactionRequest>) -> Answer<pb::CompactionResponse> {
         self.check_leader(&request)?;
-        self.store.compact(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.compact(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 }
 
@@ -84,12 +84,12 @@ impl lease_server::Lease for Services {
 
     async fn lease_grant(&self, request: Request<pb::LeaseGrantRequest>) -> Answer<pb::LeaseGrantResponse> {
         self.check_leader(&request)?;
-        self.store.lease_grant(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.lease_grant(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 
     async fn lease_revoke(&self, request: Request<pb::LeaseRevokeRequest>) -> Answer<pb::LeaseRevokeResponse> {
         self.check_leader(&request)?;
-        self.store.lease_revoke(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.lease_revoke(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 
     async fn lease_keep_alive(
@@ -135,7 +135,7 @@ impl cluster_server::Cluster for Services {
 #[tonic::async_trait]
 impl maintenance_server::Maintenance for Services {
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Answer<pb::AlarmResponse> {
-        self.store.alarm(request.into_inner()).await.map(Response::new).map_err(status)
+        self.store.alarm(request.into_inner()).await.map(Response::new).map_err(proposal_status)
     }
 
     async fn defragment(&self, _request: Request<pb::DefragmentRequest>) -> Answer<pb::DefragmentResponse> {

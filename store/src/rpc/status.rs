@@ -8,6 +8,11 @@ pub(super) fn status(error: Error) -> Status {
     Status::new(code(error.code), error.message.into_owned())
 }
 
+/// The same for a proposal. One that no leader took until its time was over is in etcd a context that ended.
+pub(super) fn proposal_status(error: Error) -> Status {
+    if error == Error::NO_LEADER { Status::deadline_exceeded("context deadline exceeded") } else { status(error) }
+}
+
 fn code(code: Code) -> tonic::Code {
     match code {
         Code::Canceled => tonic::Code::Cancelled,

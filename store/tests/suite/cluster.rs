@@ -2,7 +2,8 @@
 
 use crate::channel::*;
 use crate::support::*;
-use store_client::Error;
+use store_client::remote::{RemoteOptions, RemoteStore};
+use store_client::{Code, Error, Store};
 use store_types::etcdserverpb as pb;
 
 // proves: ST-01
@@ -185,6 +186,18 @@ async fn without_a_quorum_reads_time_out_leases_have_no_leader_and_can_be_listed
     assert_eq!(range.unwrap_err(), Error::TIMEOUT);
     assert_eq!(remaining.unwrap_err(), Error::NO_LEADER);
     assert_eq!(renewal.unwrap_err(), Error::NO_LEADER);
+}
+
+#[tokio::test]
+async fn on_the_wire_a_write_that_no_leader_takes_is_a_context_that_ended() {
+    let cluster = Cluster::start(|config| config.listen_client_urls = vec!["http://127.0.0.1:0".into()]).await;
+    let endpoints = vec![format!("http://{}", cluster.member(0).client_addresses()[0])];
+    let store = RemoteStore::new(&RemoteOptions { endpoints, tls: None }).unwrap();
+    (0..3).for_each(|index| cluster.net.cut(cluster.member(index).status().identity.member_id));
+    eventually("it forgets the leader", || async { (cluster.member(0).status().leader == 0).then_some(()) }).await;
+    let request = pb::PutRequest { key: "key".into(), value: "1".into(), ..Default::default() };
+    let refused = store.put(request).await.unwrap_err();
+    assert_eq!((refused.code, &*refused.message), (Code::DeadlineExceeded, "context deadline exceeded"));
 }
 
 // proves: ST-19
