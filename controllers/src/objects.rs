@@ -17,6 +17,15 @@ pub(crate) fn explain(error: &kube::Error) -> String {
     }
 }
 
+/// The outcome of a write to an object that may be gone, or another of that name, or changed by now: then there is nothing
+/// to do to it, or the watch brings it back.
+pub(crate) fn ignore_moved_on<T>(outcome: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    match outcome {
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
 /// The name; empty for an object that no server sent.
 pub(crate) fn name(meta: &ObjectMeta) -> &str {
     meta.name.as_deref().unwrap_or_default()
@@ -89,6 +98,11 @@ pub(crate) fn phase(pod: &Pod) -> &str {
 pub(crate) fn ready_condition(pod: &Pod) -> Option<&PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
     conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// The node that a pod is bound to; empty while there is none.
+pub(crate) fn node_name(pod: &Pod) -> &str {
+    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
 }
 
 /// Whether a pod has been ready for `min_ready_seconds`.

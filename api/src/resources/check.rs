@@ -192,8 +192,7 @@ pub(crate) fn ordinary_ip(value: &str, path: &Path, errors: &mut ErrorList) {
 /// A network in CIDR form that all readers take for the same.
 pub(crate) fn cidr(value: &str, path: &Path, errors: &mut ErrorList) {
     let (address, length) = value.split_once('/').unwrap_or((value, ""));
-    let has_zeros = length.len() > 1 && length.starts_with('0');
-    let has_zeros = has_zeros || address.parse::<IpAddr>().is_err();
+    let has_zeros = length.len() > 1 && length.starts_with('0') || address.parse::<IpAddr>().is_err();
     let strict = value.parse::<ipnet::IpNet>().ok().filter(|_| !has_zeros);
     let text = match (strict, length.parse::<u8>()) {
         (Some(net), _) if is_mapped(net.addr()) => "must not have an IPv4-mapped IPv6 address",

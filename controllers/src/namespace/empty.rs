@@ -2,7 +2,7 @@
 
 use super::plan::{self, Findings};
 use crate::discover::{self, Kind};
-use crate::objects::explain;
+use crate::objects::{explain, ignore_moved_on};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
@@ -76,10 +76,7 @@ pub(super) async fn tell(client: &Client, namespace: &Namespace, findings: &Find
     told.status.get_or_insert_default().conditions = Some(conditions);
     let api: Api<Namespace> = Api::all(client.clone());
     let name = namespace.metadata.name.as_deref().unwrap_or_default();
-    match api.replace_status(name, &PostParams::default(), &told).await {
-        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        outcome => outcome.map(drop),
-    }
+    ignore_moved_on(api.replace_status(name, &PostParams::default(), &told).await)
 }
 
 /// Takes the finalizer `kubernetes` away through the subresource `finalize`.
@@ -96,9 +93,5 @@ pub(super) async fn finalize(client: &Client, namespace: &str) -> Result<(), Err
     object["spec"]["finalizers"] = json!(kept);
     let body = serde_json::to_vec(&object).map_err(Error::SerdeError)?;
     let request = http::Request::put(format!("{path}/finalize")).header("content-type", "application/json");
-    match client.request::<Value>(request.body(body).map_err(Error::HttpError)?).await {
-        Ok(_) => Ok(()),
-        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        Err(error) => Err(error),
-    }
+    ignore_moved_on(client.request::<Value>(request.body(body).map_err(Error::HttpError)?).await)
 }

@@ -2,7 +2,7 @@
 
 use super::plan::{self, Eviction};
 use crate::Context;
-use crate::objects::{is_terminating, name, uid};
+use crate::objects::{ignore_moved_on, is_terminating, name, node_name, uid};
 use controllers_runtime::events::Level;
 use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Delta, Key, Queue, Recorder};
@@ -238,15 +238,7 @@ impl Controller {
     }
 
     fn pods_on(&self, node: &str) -> Vec<Arc<Pod>> {
-        let on_node = |pod: &Arc<Pod>| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
+        let on_node = |pod: &Arc<Pod>| node_name(pod) == node;
         self.context.informers.pods.index().list().into_iter().filter(on_node).collect()
-    }
-}
-
-/// Gone, or another pod of that name by now: there is nothing to do to it.
-fn ignore_moved_on<T>(outcome: Result<T, kube::Error>) -> Result<(), kube::Error> {
-    match outcome {
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        outcome => outcome.map(drop),
     }
 }

@@ -24,7 +24,7 @@ const CONDITIONS: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPr
 
 /// The conditions of a node that has not answered, or `None` if they say so already.
 pub fn unknown_conditions(node: &Node, now: Timestamp) -> Option<Vec<NodeCondition>> {
-    let mut conditions = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let mut conditions = conditions(node).to_vec();
     let mut changed = false;
     for type_ in CONDITIONS {
         match conditions.iter_mut().find(|condition| condition.type_ == type_) {
@@ -52,41 +52,42 @@ pub fn unknown_conditions(node: &Node, now: Timestamp) -> Option<Vec<NodeConditi
     changed.then_some(conditions)
 }
 
+fn conditions(node: &Node) -> &[NodeCondition] {
+    node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default()
+}
+
+fn ready(node: &Node) -> Option<&NodeCondition> {
+    conditions(node).iter().find(|condition| condition.type_ == "Ready")
+}
+
 /// Whether the node has ever told how it is.
 pub fn has_reported(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready")
+    ready(node).is_some()
 }
 
 /// Whether the node has told how it is between these two states: its own words, not those of [`unknown_conditions`].
 pub fn has_reported_since(old: &Node, new: &Node) -> bool {
-    let ready = |node: &Node| {
-        let conditions = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-        conditions.into_iter().find(|condition| condition.type_ == "Ready")
-    };
-    let heartbeat = |node: &Node| ready(node).and_then(|ready| ready.last_heartbeat_time);
+    let heartbeat = |node| ready(node).and_then(|ready| ready.last_heartbeat_time.as_ref());
     heartbeat(old) != heartbeat(new) && ready(new).is_some_and(|ready| ready.status != "Unknown")
 }
 
 /// Whether the node says that it is ready.
 pub fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    ready(node).is_some_and(|ready| ready.status == "True")
 }
 
 /// The taints that the node should have, if they differ from those it has.
 pub fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     // A node that has not said anything yet is new: what keeps pods away from it meanwhile goes as well.
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
-    let sick = ready.and_then(sickness);
+    let sick = ready(node).and_then(sickness);
     let key = |condition: &NodeCondition| match condition.type_.as_str() {
         "Ready" => sickness(condition),
         type_ if condition.status == "True" => PRESSURES.iter().find(|(one, _)| *one == type_).map(|(_, key)| *key),
         _ => None,
     };
     // In upstream's order: what keeps new pods away as the conditions come, a closed node, what drives pods out.
-    let mut wanted: Vec<(&str, &str)> = conditions.iter().filter_map(key).map(|key| (key, "NoSchedule")).collect();
+    let mut wanted: Vec<(&str, &str)> =
+        conditions(node).iter().filter_map(key).map(|key| (key, "NoSchedule")).collect();
     if node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false) {
         wanted.push((UNSCHEDULABLE, "NoSchedule"));
     }

@@ -1,7 +1,7 @@
 //! Looks at all pods now and then, and removes what the plan says.
 
 use super::plan::{self, Removal};
-use crate::objects::{is_finished, name};
+use crate::objects::{ignore_moved_on, is_finished, name};
 use crate::{Context, Informers};
 use controllers_runtime::Key;
 use controllers_runtime::Queue;
@@ -113,13 +113,5 @@ impl Collector {
             ..DeleteParams::default()
         };
         ignore_moved_on(pods.delete(name(&pod.metadata), &parameters).await)
-    }
-}
-
-/// Gone, or another pod of that name by now.
-fn ignore_moved_on<T>(outcome: Result<T, Error>) -> Result<(), Error> {
-    match outcome {
-        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        outcome => outcome.map(drop),
     }
 }

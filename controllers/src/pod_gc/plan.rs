@@ -1,6 +1,6 @@
 //! Which pods have to go. Pure.
 
-use crate::objects::{created, is_finished, is_terminating, name, uid};
+use crate::objects::{created, is_finished, is_terminating, name, node_name, uid};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -44,10 +44,6 @@ pub fn removals(pods: &[Arc<Pod>], nodes: &HashMap<String, Arc<Node>>, gone: &Ha
     let mut seen = HashSet::new();
     removals.retain(|removal| seen.insert(uid(&removal.pod.metadata).to_owned()));
     removals
-}
-
-fn node_name(pod: &Pod) -> &str {
-    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
 }
 
 fn is_evicted(pod: &Pod) -> bool {

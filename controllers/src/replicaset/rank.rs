@@ -1,6 +1,6 @@
 //! Which pods go first when there are too many (upstream: `ActivePodsWithRanks`).
 
-use crate::objects::{created, phase, ready_condition};
+use crate::objects::{created, node_name, phase, ready_condition};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use std::cmp::{Ordering, Reverse};
@@ -15,9 +15,9 @@ const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 pub fn sort_for_deletion(pods: &mut [Arc<Pod>], related: &[Arc<Pod>], now: Timestamp) {
     let mut per_node: HashMap<&str, usize> = HashMap::new();
     for pod in related.iter().filter(|pod| crate::objects::is_active(pod)) {
-        *per_node.entry(node(pod)).or_default() += 1;
+        *per_node.entry(node_name(pod)).or_default() += 1;
     }
-    let crowd = |pod: &Pod| per_node.get(node(pod)).copied().unwrap_or(0);
+    let crowd = |pod: &Pod| per_node.get(node_name(pod)).copied().unwrap_or(0);
     pods.sort_by(|left, right| {
         assigned(left)
             .cmp(&assigned(right))
@@ -31,12 +31,8 @@ pub fn sort_for_deletion(pods: &mut [Arc<Pod>], related: &[Arc<Pod>], now: Times
     });
 }
 
-fn node(pod: &Pod) -> &str {
-    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
-}
-
 fn assigned(pod: &Pod) -> bool {
-    !node(pod).is_empty()
+    !node_name(pod).is_empty()
 }
 
 fn phase_rank(pod: &Pod) -> u8 {

@@ -2,7 +2,7 @@
 
 use super::plan::ACCOUNT_NAME;
 use super::unused::{self, INVALID_SINCE, Step};
-use crate::objects::{annotation, name};
+use crate::objects::{annotation, ignore_moved_on, name};
 use crate::{Context, Informers};
 use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Key, Queue};
@@ -91,8 +91,5 @@ async fn carry_out(secrets: &Api<Secret>, secret: &Secret, step: Step) -> Result
             secrets.delete(own, &parameters).await.map(drop)
         }
     };
-    match outcome {
-        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        outcome => outcome,
-    }
+    ignore_moved_on(outcome)
 }

@@ -1,7 +1,7 @@
 //! Watches accounts and their token Secrets; both lead to the account's key.
 
 use super::plan::{self, ACCOUNT_NAME, Claims, Step};
-use crate::objects::{annotation, name};
+use crate::objects::{annotation, ignore_moved_on, name};
 use crate::{Context, Informers, Options};
 use controllers_runtime::worker::{self, Next};
 use controllers_runtime::{Delta, Key, Queue};
@@ -114,12 +114,5 @@ impl Controller {
 
     fn secrets(&self, secret: &Secret) -> Api<Secret> {
         Api::namespaced(self.client.clone(), secret.metadata.namespace.as_deref().unwrap_or_default())
-    }
-}
-
-fn ignore_moved_on<T>(outcome: Result<T, Error>) -> Result<(), Error> {
-    match outcome {
-        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        outcome => outcome.map(drop),
     }
 }
