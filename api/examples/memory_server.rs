@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             key_pem: kubelet.key_pem.into(),
             ca_pem: ca.pem.clone().into(),
         },
+        hostname: "localhost".to_owned(),
         advertise: None,
         storage: Storage::new(Arc::new(store_client::MemoryStore::new()), ContinueKey::new(b"memory-server")),
         shutdown_delay: Duration::ZERO,

@@ -1,10 +1,13 @@
 //! What every cluster has from its first moment: namespaces, default roles and bindings, priority classes, the
-//! `kubernetes` service.
+//! `kubernetes` service, and what the running server tells of itself.
 //!
 //! Written through the ordinary registry, by the server's own identity. Idempotent: what is there is left alone, except
 //! that default roles and bindings get back what they have lost (unless their autoupdate annotation says `false`), as
 //! upstream's reconciliation does. Several servers may run it at once.
 
+mod client_ca;
+pub mod hooks;
+pub mod identity;
 mod keeper;
 mod namespaces;
 mod policy;
@@ -23,7 +26,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use keeper::keep;
+pub use keeper::Keeper;
 
 /// The server's own identity.
 const SERVER: &str = "system:apiserver";

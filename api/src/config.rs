@@ -27,6 +27,8 @@ pub struct Config {
     pub node_port_range: RangeInclusive<u16>,
     /// How to reach the nodes' agents (for logs).
     pub kubelet_client: KubeletClient,
+    /// The name of the machine, by which this server is known among others.
+    pub hostname: String,
     /// Where clients outside find this server; goes into the `kubernetes` service's endpoints.
     pub advertise: Option<SocketAddr>,
     /// Where everything is kept.

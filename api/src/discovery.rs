@@ -39,25 +39,14 @@ pub struct Discovery {
 /// Resources by group and name whose objects are stored as those of another group, with that group.
 type Elsewhere = HashMap<(&'static str, &'static str), &'static str>;
 
-/// Paths beside those of resources, for the index at `/`.
+/// Paths beside those of resources and of health, for the index at `/`.
 const PATHS: &[&str] = &[
     "/.well-known/openid-configuration",
-    "/healthz",
-    "/healthz/etcd",
-    "/healthz/ping",
-    "/livez",
-    "/livez/etcd",
-    "/livez/ping",
     "/metrics",
     "/metrics/slis",
     "/openapi/v2",
     "/openapi/v3",
     "/openid/v1/jwks",
-    "/readyz",
-    "/readyz/etcd",
-    "/readyz/etcd-readiness",
-    "/readyz/ping",
-    "/readyz/shutdown",
     "/version",
 ];
 
@@ -71,16 +60,18 @@ pub struct Group {
 }
 
 impl Discovery {
-    /// Makes the documents for these kinds. `advertise` is where clients outside find this server.
-    pub fn new(kinds: &Kinds, advertise: Option<SocketAddr>) -> Self {
+    /// Makes the documents for these kinds. `health` are the paths of health, `advertise` is where clients outside find
+    /// this server.
+    pub fn new(kinds: &Kinds, health: &[String], advertise: Option<SocketAddr>) -> Self {
         let elsewhere =
             kinds.iter().filter_map(|kind| Some(((kind.info.group, kind.info.resource), kind.strategy.form()?.group)));
-        Self::of(kinds.iter().map(|kind| kind.info), &elsewhere.collect(), advertise)
+        Self::of(kinds.iter().map(|kind| kind.info), &elsewhere.collect(), health, advertise)
     }
 
     fn of(
         kinds: impl Iterator<Item = &'static KindInfo>,
         elsewhere: &Elsewhere,
+        health: &[String],
         advertise: Option<SocketAddr>,
     ) -> Self {
         let groups = groups(kinds);
@@ -89,7 +80,8 @@ impl Discovery {
             .into_iter()
             .map(|(path, bytes)| (path, Document::new(bytes, json.clone())))
             .collect();
-        let mut paths: Vec<&str> = legacy.keys().map(String::as_str).chain(PATHS.iter().copied()).collect();
+        let known = legacy.keys().chain(health).map(String::as_str);
+        let mut paths: Vec<&str> = known.chain(PATHS.iter().copied()).collect();
         paths.sort_unstable();
         let root = serde_json::json!({ "paths": paths });
         // Alone among the documents, upstream's index is written to be read by people.

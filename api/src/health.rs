@@ -38,6 +38,8 @@ pub enum Root {
 }
 
 impl Root {
+    const ALL: [Self; 3] = [Self::Healthz, Self::Livez, Self::Readyz];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Healthz => "healthz",
@@ -99,9 +101,20 @@ impl Health {
         Self { checks: Arc::new(std::iter::once(ping).chain(checks).collect()), slis: Arc::default() }
     }
 
+    /// The paths that are answered, unsorted.
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for root in Root::ALL {
+            paths.push(format!("/{}", root.name()));
+            let checks = self.checks.iter().filter(|check| check.counts_for(root));
+            paths.extend(checks.map(|check| format!("/{}/{}", root.name(), check.name())));
+        }
+        paths
+    }
+
     /// `/metrics/slis`: how every check does now and how often it did before.
     pub async fn slis(&self) -> Response<Body> {
-        for root in [Root::Healthz, Root::Livez, Root::Readyz] {
+        for root in Root::ALL {
             for check in self.checks.iter().filter(|check| check.counts_for(root)) {
                 self.slis.record(root, check.name(), within_time(check).await.is_ok());
             }
@@ -114,9 +127,9 @@ impl Health {
         respond::with_type(StatusCode::OK, media_type, text.into())
     }
 
-    /// Answers the path if it is one of health.
+    /// Answers the path if it is one of health. A slash behind it makes it another, as in upstream's mux.
     pub async fn answer(&self, path: &str, query: &str) -> Option<Response<Body>> {
-        let mut segments = path.trim_matches('/').splitn(2, '/');
+        let mut segments = path.strip_prefix('/')?.splitn(2, '/');
         let root = match segments.next()? {
             "healthz" => Root::Healthz,
             "livez" => Root::Livez,
@@ -157,7 +170,7 @@ impl Health {
             let outcome = if excluded.iter().any(|other| other == name) { Ok(()) } else { within_time(check).await };
             self.slis.record(root, name, outcome.is_ok());
             let line = if let Some(at) = excluded.iter().position(|other| other == name) {
-                excluded.swap_remove(at);
+                excluded.remove(at);
                 writeln!(text, "[+]{name} excluded: ok")
             } else if let Err(error) = outcome {
                 tracing::info!(check = name, root = root.name(), error, "health check failed");
@@ -171,7 +184,7 @@ impl Health {
         if !excluded.is_empty() {
             let names: Vec<String> = excluded.iter().map(|name| api_machinery::gotext::quote(name)).collect();
             text.push_str("warn: some health checks cannot be excluded: no matches for ");
-            text.push_str(&names.join(", "));
+            text.push_str(&names.join(","));
             text.push('\n');
         }
         if failed {
@@ -269,11 +282,11 @@ mod tests {
             ),
             (
                 "/readyz",
-                "verbose&exclude=shutdown&exclude=x",
+                "verbose&exclude=z&exclude=shutdown&exclude=x",
                 (
                     200,
                     "[+]ping ok\n[+]etcd ok\n[+]shutdown excluded: ok\n\
-                     warn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check passed\n",
+                     warn: some health checks cannot be excluded: no matches for \"x\",\"z\"\nreadyz check passed\n",
                 ),
             ),
             ("/healthz/etcd", "", (200, "ok")),
@@ -283,6 +296,8 @@ mod tests {
             assert_eq!((code, text.as_str()), want, "{path}?{query}");
         }
         assert!(health.answer("/livez/shutdown", "").await.is_none(), "no check of livez");
-        assert!(health.answer("/livezz", "").await.is_none());
+        for path in ["/livezz", "/livez/", "/livez/etcd/", "//livez"] {
+            assert!(health.answer(path, "").await.is_none(), "{path}");
+        }
     }
 }

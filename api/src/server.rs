@@ -13,7 +13,9 @@ use crate::auth::keys::{KeyError, SigningKey};
 use crate::auth::objects::LiveObjects;
 use crate::auth::tokens::Tokens;
 use crate::auth::x509::{Verifier, X509Error};
-use crate::bootstrap;
+use crate::bootstrap::hooks::{Hook, Hooks};
+use crate::bootstrap::identity::Identity;
+use crate::bootstrap::{self, Keeper};
 use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::filters::authenticate::Authenticator;
@@ -121,21 +123,25 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
 
     let advertise = config.advertise.or_else(|| addresses.iter().find(|address| is_reachable(address)).copied());
     bootstrap::run(&registry, advertise).await?;
+    let hooks = Hooks::default();
+    hooks.finish(Hook::Roles);
+    hooks.finish(Hook::PriorityClasses);
     let mut policy = feed::Feed::new(storage, Arc::clone(&authorizer));
     policy.load().await?;
 
     let shutdown = checks::Shutdown::default();
     let streams = CancellationToken::new();
-    let health = Health::new(checks::all(storage, &shutdown));
+    let health = Health::new(checks::all(storage, &hooks, &shutdown));
     let app = Arc::new(App {
         authenticator: Authenticator { certificates: Verifier::new(&client_ca)?, tokens: Arc::clone(&tokens) },
         authorizer,
         in_flight: InFlight::default(),
-        discovery: Discovery::new(registry.kinds(), advertise),
+        discovery: Discovery::new(registry.kinds(), &health.paths(), advertise),
         openapi: OpenApi::new(registry.kinds()),
         handlers: Handlers::new(Arc::clone(&registry), Arc::clone(&tokens), Some(kubelets), streams.clone()),
         registry,
         tokens,
+        served_at: advertise.or_else(|| addresses.first().copied()).filter(|address| !address.ip().is_unspecified()),
         health,
         shutdown,
         streams,
@@ -146,8 +152,14 @@ pub async fn start(config: Config, supervisor: &Supervisor) -> Result<Handle, St
     let handle = Handle { app, serving, addresses, connections: TaskTracker::new(), delay: config.shutdown_delay };
     let stop = handle.app.stop.clone();
     supervisor.spawn(POLICY, async move { policy.run(stop).await });
-    let registry = Arc::clone(&handle.app.registry);
-    supervisor.spawn(SYSTEM_OBJECTS, bootstrap::keep(registry, advertise, supervisor.token().clone()));
+    let keeper = Keeper {
+        registry: Arc::clone(&handle.app.registry),
+        advertise,
+        client_ca,
+        identity: Identity::new(&config.hostname, advertise),
+        hooks,
+    };
+    supervisor.spawn(SYSTEM_OBJECTS, keeper.run(supervisor.token().clone()));
     let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls_config));
     for listener in listeners {
         let acceptor = Acceptor {

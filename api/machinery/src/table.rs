@@ -1,4 +1,4 @@
-//! `meta.k8s.io/v1` Table: what `kubectl get` prints.
+//! Table of `meta.k8s.io`: what `kubectl get` prints.
 //!
 //! A table is written as bytes, a row at a time, so that a row can be made once for each version of an object and shared
 //! by every list and watch that shows it.
@@ -7,6 +7,7 @@ use bytes::BufMut;
 use serde_json::{Value, json};
 
 use crate::list::ListMeta;
+use crate::partial::MetaVersion;
 
 /// One column, with upstream's name, type and priority (0 always, 1 with `-o wide`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,10 @@ impl IncludeObject {
 }
 
 /// Appends the table up to its first row. Without columns they are null, as in every watch event but the first.
-pub fn write_head(columns: Option<&[Column]>, meta: &ListMeta<'_>, out: &mut impl BufMut) {
-    out.put_slice(br#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":"#);
+pub fn write_head(version: MetaVersion, columns: Option<&[Column]>, meta: &ListMeta<'_>, out: &mut impl BufMut) {
+    out.put_slice(br#"{"kind":"Table","apiVersion":""#);
+    out.put_slice(version.api_version().as_bytes());
+    out.put_slice(br#"","metadata":"#);
     meta.write(out);
     out.put_slice(br#","columnDefinitions":"#);
     match columns {
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn a_table_has_columns_rows_and_list_metadata() {
         let mut out = Vec::new();
-        write_head(Some(&COLUMNS), &ListMeta { resource_version: 7, ..ListMeta::default() }, &mut out);
+        write_head(MetaVersion::V1, Some(&COLUMNS), &ListMeta { resource_version: 7, ..ListMeta::default() }, &mut out);
         write_row(&[json!("a\"b"), json!(3)], b"null", &mut out);
         out.put_u8(b',');
         write_row(&[json!("c"), Value::Null], br#"{"kind":"PartialObjectMetadata"}"#, &mut out);

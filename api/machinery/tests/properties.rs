@@ -4,11 +4,12 @@
 
 use api_machinery::codec::{self, Format};
 use api_machinery::gvk::GroupVersionKind;
+use api_machinery::partial::{self, MetaVersion};
 use api_machinery::patch::{Patch, PatchType};
 use api_machinery::quantity::Quantity;
 use api_machinery::schema::{FieldValidation, Schema};
 use api_machinery::selector::{FieldSelector, LabelSelector};
-use api_machinery::{duration, gotext, meta, names, partial, time};
+use api_machinery::{duration, gotext, meta, names, time};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -88,8 +89,8 @@ proptest! {
         let (bytes, point) = codec::encode_with_splice_point(&object);
         meta::set_resource_version(&mut object, &version.to_string());
         prop_assert_eq!(&codec::decode_json(&codec::splice(&bytes, point, version)).unwrap(), &object);
-        let (cut, at) = partial::from_encoded(&bytes, point);
-        prop_assert_eq!(codec::decode_json(&codec::splice(&cut, at, version)).unwrap(), partial::from_value(&object));
+        let (cut, at) = partial::from_encoded(MetaVersion::V1, &bytes, point);
+        prop_assert_eq!(codec::decode_json(&codec::splice(&cut, at, version)).unwrap(), partial::from_value(MetaVersion::V1, &object));
     }
 
     #[test]

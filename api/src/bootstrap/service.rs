@@ -35,19 +35,31 @@ pub(super) async fn write(bootstrap: &Bootstrap<'_>, advertise: Option<SocketAdd
         "spec": {"type": "ClusterIP", "clusterIP": address, "sessionAffinity": "None",
             "ports": [{"name": "https", "port": PORT, "protocol": "TCP", "targetPort": target}]}});
     bootstrap.ensure(services, service).await?;
+    ensure_endpoints(bootstrap, advertise).await?;
     match advertise {
         Some(address) if is_advertisable(address) => set_address(bootstrap, address, true).await,
         _ => Ok(()),
     }
 }
 
+/// The objects that say where the service leads. They are there, and name nobody, when no server can be reached from
+/// other machines.
+async fn ensure_endpoints(bootstrap: &Bootstrap<'_>, advertise: Option<SocketAddr>) -> Result<(), Status> {
+    let endpoints = json!({"kind": "Endpoints", "apiVersion": "v1",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}});
+    bootstrap.ensure(bootstrap.kind("", "endpoints")?, endpoints).await?;
+    let is_ipv4 = advertise.map_or(bootstrap.registry.addresses().first().is_ipv4(), |address| address.is_ipv4());
+    let slice = json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": NAME}},
+        "addressType": if is_ipv4 { "IPv4" } else { "IPv6" }, "endpoints": [],
+        "ports": [{"name": "https", "port": advertise.map_or(6443, |address| address.port()), "protocol": "TCP"}]});
+    bootstrap.ensure(bootstrap.kind("discovery.k8s.io", "endpointslices")?, slice).await
+}
+
 async fn set_address(bootstrap: &Bootstrap<'_>, address: SocketAddr, present: bool) -> Result<(), Status> {
     let ip = address.ip().to_string();
     let cx = bootstrap.cx(NAMESPACE);
     let endpoints = bootstrap.kind("", "endpoints")?;
-    let first = json!({"kind": "Endpoints", "apiVersion": "v1",
-        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}});
-    bootstrap.ensure(endpoints, first).await?;
     let change = |current: &Value| {
         let mut addresses: Vec<Value> = value::items_at(current, &["subsets"])
             .iter()
@@ -66,12 +78,6 @@ async fn set_address(bootstrap: &Bootstrap<'_>, address: SocketAddr, present: bo
     tolerate_absence(bootstrap.registry.update(endpoints, &cx, NAME, Part::Main, change).await.map(|_| ()))?;
 
     let slices = bootstrap.kind("discovery.k8s.io", "endpointslices")?;
-    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let first = json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
-        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": NAME}},
-        "addressType": family, "endpoints": [],
-        "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}]});
-    bootstrap.ensure(slices, first).await?;
     let change = |current: &Value| {
         let mut addresses: Vec<Value> = value::items_at(current, &["endpoints"])
             .iter()

@@ -49,7 +49,8 @@ static REVIEWS: KindInfo = KindInfo {
 };
 
 fn discovery() -> Discovery {
-    Discovery::of([&REVIEWS, &DEPLOYMENTS, &PODS].into_iter(), &Elsewhere::new(), Some(([192, 0, 2, 1], 6443).into()))
+    let kinds = [&REVIEWS, &DEPLOYMENTS, &PODS].into_iter();
+    Discovery::of(kinds, &Elsewhere::new(), &["/livez".to_owned()], Some(([192, 0, 2, 1], 6443).into()))
 }
 
 fn accept(value: &'static str) -> HeaderMap {

@@ -39,9 +39,11 @@ impl Call<'_> {
                     None => json,
                 }
             }
-            View::Partial => BytesMut::from(partial::object(object)),
-            View::Table => self.rows()?.one(object).map_err(|error| self.kind.status(&error, self.name()))?,
-            View::PartialList => {
+            View::Partial(version) => BytesMut::from(partial::object(version, object)),
+            View::Table(version) => {
+                self.rows(version)?.one(object).map_err(|error| self.kind.status(&error, self.name()))?
+            }
+            View::PartialList(_) => {
                 return Err(Status::failure(
                     406,
                     api_machinery::status::reason::NOT_ACCEPTABLE,

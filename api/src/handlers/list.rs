@@ -8,6 +8,7 @@ use ::http::{Response, StatusCode};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::gotext::quote;
 use api_machinery::gvk::GroupKind;
+use api_machinery::partial::MetaVersion;
 use api_machinery::status::Status;
 use api_storage::{ListOptions, ListPage, ListRevision};
 
@@ -45,10 +46,10 @@ impl Call<'_> {
     }
 
     /// The rows of a table that answers this request.
-    pub(super) fn rows(&self) -> Result<table::Rows<'_>, Status> {
+    pub(super) fn rows(&self, version: MetaVersion) -> Result<table::Rows<'_>, Status> {
         let include = table::include_object(self.query())?;
         let of_scales = self.cx.info.subresource() == "scale";
-        Ok(table::Rows { kind: self.kind, of_scales, include, now: jiff::Timestamp::now() })
+        Ok(table::Rows { kind: self.kind, version, of_scales, include, now: jiff::Timestamp::now() })
     }
 
     /// One page in the form that was asked for.
@@ -61,9 +62,9 @@ impl Call<'_> {
                 }
                 list_body::whole(self.shown, &page)
             }
-            View::PartialList => partial::list(&page),
-            View::Table => self.rows()?.page(&page).map_err(|error| self.kind.status(&error, ""))?,
-            View::Partial => {
+            View::PartialList(version) => partial::list(version, &page),
+            View::Table(version) => self.rows(version)?.page(&page).map_err(|error| self.kind.status(&error, ""))?,
+            View::Partial(_) => {
                 return Err(Status::failure(
                     406,
                     api_machinery::status::reason::NOT_ACCEPTABLE,

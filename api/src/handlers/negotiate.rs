@@ -4,6 +4,7 @@
 //! their fall-back, and those that ask for nothing else get a 406.
 
 use api_machinery::codec::Format;
+use api_machinery::partial::MetaVersion;
 use api_machinery::status::{Details, Status, reason};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -33,11 +34,11 @@ pub enum View {
     /// The object or list itself.
     Object,
     /// `as=Table`
-    Table,
+    Table(MetaVersion),
     /// `as=PartialObjectMetadata`
-    Partial,
+    Partial(MetaVersion),
     /// `as=PartialObjectMetadataList`
-    PartialList,
+    PartialList(MetaVersion),
 }
 
 /// The outcome of negotiation.
@@ -183,11 +184,15 @@ impl<'a> Clause<'a> {
         let view = match self.parameter("as") {
             None => View::Object,
             Some(kind) => {
-                let known = self.parameter("g") == Some("meta.k8s.io") && self.parameter("v") == Some("v1");
+                let version = match (self.parameter("g")?, self.parameter("v")?) {
+                    ("meta.k8s.io", "v1") => MetaVersion::V1,
+                    ("meta.k8s.io", "v1beta1") => MetaVersion::V1Beta1,
+                    _ => return None,
+                };
                 match kind {
-                    "Table" if known => View::Table,
-                    "PartialObjectMetadata" if known => View::Partial,
-                    "PartialObjectMetadataList" if known => View::PartialList,
+                    "Table" => View::Table(version),
+                    "PartialObjectMetadata" => View::Partial(version),
+                    "PartialObjectMetadataList" => View::PartialList(version),
                     _ => return None,
                 }
             }
@@ -227,6 +232,7 @@ pub fn media_type(headers: &HeaderMap) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api_machinery::partial::MetaVersion::{V1, V1Beta1};
 
     fn ask(accept: &'static str) -> Result<Output, Status> {
         output(&[(ACCEPT, accept.parse().expect("a header"))].into_iter().collect())
@@ -243,9 +249,15 @@ mod tests {
             ("application/vnd.kubernetes.protobuf,application/json", Encoding::Json, View::Object),
             ("application/json;q=0.1, application/yaml", Encoding::Yaml, View::Object),
             ("text/html, */*;q=0.8", Encoding::Json, View::Object),
-            (table, Encoding::Json, View::Table),
-            ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Encoding::Json, View::Partial),
-            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Encoding::Json, View::PartialList),
+            (table, Encoding::Json, View::Table(V1)),
+            ("application/json;as=Table;v=v1beta1;g=meta.k8s.io", Encoding::Json, View::Table(V1Beta1)),
+            ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Encoding::Json, View::Partial(V1)),
+            (
+                "application/yaml;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1",
+                Encoding::Yaml,
+                View::Partial(V1Beta1),
+            ),
+            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Encoding::Json, View::PartialList(V1)),
             ("application/json;as=Table;v=v9;g=meta.k8s.io, application/json", Encoding::Json, View::Object),
         ];
         for (accept, encoding, view) in cases {

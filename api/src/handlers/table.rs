@@ -7,6 +7,7 @@ use crate::registry::{Kind, Object};
 use crate::resources::cells;
 use api_machinery::list::ListMeta;
 use api_machinery::meta;
+use api_machinery::partial::MetaVersion;
 use api_machinery::status::Status;
 use api_machinery::table::{self, Column, IncludeObject};
 use api_machinery::value;
@@ -23,6 +24,8 @@ const SCALE_COLUMNS: &[Column] =
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows<'a> {
     pub(super) kind: &'a Kind,
+    /// What the table is written in.
+    pub(super) version: MetaVersion,
     /// Whether the objects are Scales of the kind.
     pub(super) of_scales: bool,
     pub(super) include: IncludeObject,
@@ -44,7 +47,7 @@ impl Rows<'_> {
             Object::Imagined(object) => meta::resource_version(object).parse().unwrap_or(0),
         };
         let meta = ListMeta { resource_version, ..ListMeta::default() };
-        table::write_head(Some(self.columns()), &meta, &mut out);
+        table::write_head(self.version, Some(self.columns()), &meta, &mut out);
         self.row(object, &mut out)?;
         table::write_tail(&mut out);
         Ok(out)
@@ -53,7 +56,7 @@ impl Rows<'_> {
     /// A table of a page.
     pub(super) fn page(&self, page: &ListPage) -> Result<BytesMut, StorageError> {
         let mut out = BytesMut::with_capacity(2048 + page.items.len() * 1024);
-        table::write_head(Some(self.columns()), &list_body::meta(page), &mut out);
+        table::write_head(self.version, Some(self.columns()), &list_body::meta(page), &mut out);
         for (at, item) in page.items.iter().enumerate() {
             if at > 0 {
                 out.put_u8(b',');
@@ -69,7 +72,7 @@ impl Rows<'_> {
     pub(super) fn event(&self, item: &WatchItem, columns: bool) -> Option<Bytes> {
         let mut out = BytesMut::with_capacity(2048);
         let meta = ListMeta { resource_version: item.revision(), ..ListMeta::default() };
-        table::write_head(columns.then(|| self.columns()), &meta, &mut out);
+        table::write_head(self.version, columns.then(|| self.columns()), &meta, &mut out);
         match item.object() {
             Some(object) => self.row(&Object::Stored(object.clone()), &mut out).ok()?,
             None => table::write_row(&[], &bookmark(&self.kind.api_version, self.kind.info.kind, item), &mut out),
@@ -91,7 +94,7 @@ impl Rows<'_> {
         match self.include {
             IncludeObject::None => table::write_row(&cells, b"null", out),
             IncludeObject::Object => table::write_row(&cells, &object.to_json(), out),
-            IncludeObject::Metadata => table::write_row(&cells, &partial::object(object), out),
+            IncludeObject::Metadata => table::write_row(&cells, &partial::object(self.version, object), out),
         }
         Ok(())
     }

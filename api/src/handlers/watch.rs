@@ -39,9 +39,11 @@ impl Call<'_> {
         };
         let view = match output.view {
             View::Object => self.form.map(EncodedView::Form),
-            View::Partial => Some(EncodedView::Partial),
-            View::Table => Some(EncodedView::Table { include: table::include_object(query)?, first: true }),
-            View::PartialList => {
+            View::Partial(version) => Some(EncodedView::Partial(version)),
+            View::Table(version) => {
+                Some(EncodedView::Table { version, include: table::include_object(query)?, first: true })
+            }
+            View::PartialList(_) => {
                 return Err(Status::failure(
                     406,
                     api_machinery::status::reason::NOT_ACCEPTABLE,

@@ -7,6 +7,7 @@ use crate::http::BoxError;
 use crate::registry::form::Form;
 use crate::registry::{KindInfo, Registry};
 use api_machinery::codec;
+use api_machinery::partial::MetaVersion;
 use api_machinery::table::IncludeObject;
 use api_storage::{EncodingKey, EventKind, Watch, WatchItem};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -38,9 +39,11 @@ pub(super) enum EncodedView {
     /// The object under the names of a form.
     Form(&'static Form),
     /// PartialObjectMetadata.
-    Partial,
+    Partial(MetaVersion),
     /// Tables of one row; the first has the columns.
     Table {
+        /// What they are written in.
+        version: MetaVersion,
         /// What rows carry.
         include: IncludeObject,
         /// Whether the columns are still to be sent.
@@ -163,15 +166,16 @@ impl Encoder {
                 };
                 frame(item, &object)
             }),
-            EncodedView::Partial => item.encoded(partial::KEY, |item| {
+            EncodedView::Partial(version) => item.encoded(partial::key(*version), |item| {
                 let object = match item.object() {
-                    Some(object) => partial::stored(object),
-                    None => table::bookmark("meta.k8s.io/v1", "PartialObjectMetadata", item),
+                    Some(object) => partial::stored(*version, object),
+                    None => table::bookmark(version.api_version(), "PartialObjectMetadata", item),
                 };
                 frame(item, &object)
             }),
-            EncodedView::Table { include, first } => {
-                let rows = table::Rows { kind, of_scales: false, include: *include, now: jiff::Timestamp::now() };
+            EncodedView::Table { version, include, first } => {
+                let (version, include, now) = (*version, *include, jiff::Timestamp::now());
+                let rows = table::Rows { kind, version, of_scales: false, include, now };
                 let columns = std::mem::take(first);
                 rows.event(item, columns).map_or_else(|| item.wire(), |table| frame(item, &table))
             }

@@ -176,6 +176,9 @@ fn decide(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) 
     };
     meta::set_finalizers(&mut object, finalizers);
     metadata::mark_deleting(&mut object, cx.now, grace);
+    if strategy.counts_deletion() {
+        metadata::count_deletion(&mut object);
+    }
     strategy.mark_deleting(&mut object);
     if held || grace > 0 { Decision::Mark(object) } else { Decision::Delete(Some(object)) }
 }
@@ -207,15 +210,10 @@ fn repeat(kind: &Kind, cx: &Cx<'_>, options: &DeleteOptions, mut object: Value) 
     if rechosen {
         meta::set_finalizers(&mut object, finalizers);
     }
-    let generation = meta::generation(&object);
     let shortened = shorten(&object, left - wanted);
     metadata::mark_deleting(&mut object, cx.now, wanted);
-    let fields = meta::metadata_mut(&mut object);
     if let Some(when) = shortened {
-        fields.insert("deletionTimestamp".into(), when.into());
-    }
-    if generation > 0 {
-        fields.insert("generation".into(), generation.into());
+        meta::metadata_mut(&mut object).insert("deletionTimestamp".into(), when.into());
     }
     if wanted == 0 && !held { Decision::Delete(Some(object)) } else { Decision::Mark(object) }
 }

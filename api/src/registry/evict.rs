@@ -40,9 +40,6 @@ fn set_disruption(pod: &mut Value, cx: &Cx<'_>) {
     let mut condition = json!({"type": "DisruptionTarget", "status": "True", "lastProbeTime": null,
         "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting",
         "lastTransitionTime": api_machinery::time::format_seconds(cx.now)});
-    if let Some(generation) = value::i64_at(pod, &["metadata", "generation"]) {
-        condition["observedGeneration"] = generation.into();
-    }
     let status = value::map_mut(pod, &["status"]);
     let Some(conditions) = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut() else { return };
     match conditions.iter_mut().find(|condition| condition["type"] == "DisruptionTarget") {

@@ -66,15 +66,19 @@ fn restore(fields: &mut Map<String, Value>, old: &Map<String, Value>, name: &str
     };
 }
 
-/// Sets the deletion timestamp `grace_seconds` ahead of `now`. The generation counts it as a change of what is wanted.
+/// Sets the deletion timestamp `grace_seconds` ahead of `now`.
 pub fn mark_deleting(object: &mut Value, now: Timestamp, grace_seconds: i64) {
-    let generation = meta::generation(object);
     let when = now.saturating_add(jiff::SignedDuration::from_secs(grace_seconds)).unwrap_or(now);
     let fields = meta::metadata_mut(object);
     fields.insert("deletionTimestamp".into(), format_seconds(when).into());
     fields.insert("deletionGracePeriodSeconds".into(), grace_seconds.into());
+}
+
+/// Counts the beginning of the end as a change of what is wanted, if the object counts such changes.
+pub fn count_deletion(object: &mut Value) {
+    let generation = meta::generation(object);
     if generation > 0 {
-        fields.insert("generation".into(), (generation + 1).into());
+        meta::metadata_mut(object).insert("generation".into(), (generation + 1).into());
     }
 }
 
@@ -142,6 +146,11 @@ mod tests {
         let mut object = json!({"metadata": {"name": "a", "generation": 1}});
         mark_deleting(&mut object, noon(), 30);
         assert_eq!(object["metadata"]["deletionTimestamp"], "2026-11-21T12:00:30Z");
+        assert_eq!(object["metadata"]["generation"], 1);
+        count_deletion(&mut object);
         assert_eq!(object["metadata"]["generation"], 2);
+        let mut uncounted = json!({"metadata": {"name": "a"}});
+        count_deletion(&mut uncounted);
+        assert_eq!(uncounted, json!({"metadata": {"name": "a"}}));
     }
 }

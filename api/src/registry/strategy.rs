@@ -245,6 +245,11 @@ pub trait Strategy: Send + Sync {
         false
     }
 
+    /// Whether `metadata.generation` counts that a deletion begins; a namespace keeps what its client wrote.
+    fn counts_deletion(&self) -> bool {
+        true
+    }
+
     /// Called when the deletion timestamp is set (a namespace turns Terminating).
     fn mark_deleting(&self, _object: &mut Value) {}
 

@@ -1,5 +1,6 @@
 //! The health checks of this server.
 
+use crate::bootstrap::hooks::{Hook, Hooks};
 use crate::health::{Check, Root};
 use api_storage::Storage;
 use async_trait::async_trait;
@@ -23,12 +24,14 @@ impl Shutdown {
 }
 
 /// All of them, in upstream's order and under upstream's names.
-pub fn all(storage: &Storage, shutdown: &Shutdown) -> Vec<Arc<dyn Check>> {
-    vec![
+pub fn all(storage: &Storage, hooks: &Hooks, shutdown: &Shutdown) -> Vec<Arc<dyn Check>> {
+    let mut all: Vec<Arc<dyn Check>> = vec![
         Arc::new(StoreAnswers { storage: storage.clone(), name: "etcd", ready_only: false }),
         Arc::new(StoreAnswers { storage: storage.clone(), name: "etcd-readiness", ready_only: true }),
-        Arc::new(NotShuttingDown(shutdown.clone())),
-    ]
+    ];
+    all.extend(Hook::ALL.map(|hook| -> Arc<dyn Check> { Arc::new(HookFinished { hook, hooks: hooks.clone() }) }));
+    all.push(Arc::new(NotShuttingDown(shutdown.clone())));
+    all
 }
 
 /// The store answers a linearizable read.
@@ -50,6 +53,27 @@ impl Check for StoreAnswers {
 
     async fn check(&self) -> Result<(), String> {
         self.storage.current_revision().await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// A piece of the start's work has been done.
+struct HookFinished {
+    hook: Hook,
+    hooks: Hooks,
+}
+
+#[async_trait]
+impl Check for HookFinished {
+    fn name(&self) -> &'static str {
+        self.hook.name()
+    }
+
+    fn counts_for(&self, _root: Root) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        if self.hooks.has_finished(self.hook) { Ok(()) } else { Err("not finished".to_owned()) }
     }
 }
 

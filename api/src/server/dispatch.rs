@@ -26,6 +26,7 @@ use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version};
 use api_machinery::gotext::quote;
 use api_machinery::status::Status;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ pub struct App {
     pub(crate) handlers: Handlers,
     pub(crate) registry: Arc<Registry>,
     pub(crate) tokens: Arc<Tokens>,
+    /// Where the keys of tokens are found by those who verify them.
+    pub(crate) served_at: Option<SocketAddr>,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
     /// Cancelled to end watches and other streams.
@@ -96,7 +99,7 @@ impl App {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         }
         match guard {
-            _ if is_head => response.map(|_| Body::empty()),
+            _ if is_head => without_body(response),
             Some(guard) => response.map(|body| body.guarded(guard)),
             None => response,
         }
@@ -191,7 +194,7 @@ impl App {
             negotiate::admit(headers, produced)?;
         }
         let query = head.uri.query().unwrap_or("");
-        if let Some(response) = self.health.answer(path, query).await {
+        if let Some(response) = self.health.answer(info.path(), query).await {
             return Ok(response);
         }
         let found = match path {
@@ -203,7 +206,7 @@ impl App {
             )),
             "/metrics/slis" => Some(self.health.slis().await),
             "/openid/v1/jwks" => Some(jwks::keys(&self.tokens)),
-            "/.well-known/openid-configuration" => Some(jwks::configuration(&self.tokens)),
+            "/.well-known/openid-configuration" => Some(jwks::configuration(&self.tokens, self.served_at)),
             "" if info.path().len() > 1 => None,
             _ if path.starts_with("/openapi/") => self.openapi.answer(path, query, headers),
             _ => self.discovery.answer(path, headers)?,
@@ -238,6 +241,16 @@ impl App {
         let subresource = kind.subresource(info.subresource()).map_or("", |subresource| subresource.name);
         Labels { group: kind.group, version: kind.version, resource: kind.resource, subresource }
     }
+}
+
+/// The answer to HEAD: how long the body would be, if that is known, and no body.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    let mut response = response.map(|_| Body::empty());
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    response
 }
 
 /// Tells browsers to take a refusal for what it says it is.

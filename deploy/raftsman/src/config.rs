@@ -77,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) bind_address: IpAddr,
     pub(crate) secure_port: u16,
     pub(crate) advertise_address: IpAddr,
+    /// The machine's own name; empty if it has none.
+    pub(crate) hostname: String,
     pub(crate) tls_sans: Vec<String>,
     pub(crate) name: String,
     /// Pairs of name and peer URL; empty for a single server.
@@ -149,6 +151,7 @@ impl Settings {
             bind_address,
             secure_port: self.secure_port.unwrap_or(SECURE_PORT),
             advertise_address: self.advertise_address.unwrap_or(bind_address),
+            hostname: host_name(),
             tls_sans: self.tls_san,
             name,
             initial_cluster,
@@ -158,7 +161,7 @@ impl Settings {
             node: NodeConfig {
                 name: match self.node_name {
                     Some(name) => name,
-                    None => host_name()?,
+                    None => default_node_name()?,
                 },
                 is_wanted: !self.no_node,
                 runtime_socket: self.container_runtime_endpoint.as_deref().map(parse_socket).transpose()?,
@@ -216,12 +219,16 @@ fn parse_socket(text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn host_name() -> Result<String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
+fn default_node_name() -> Result<String> {
+    let name = host_name().to_lowercase();
     if name.is_empty() {
         bail!("this machine has no host name: give --node-name");
     }
     Ok(name)
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -121,6 +121,7 @@ fn api_config(
             key_pem: kubelet.key.into_bytes(),
             ca_pem: ca,
         },
+        hostname: config.hostname.clone(),
         advertise: Some(SocketAddr::new(config.advertise_address, config.secure_port)),
         storage: api_storage::Storage::new(member.client(), continue_key),
         shutdown_delay: std::time::Duration::ZERO,

@@ -123,12 +123,13 @@ async fn a_collection_is_deleted_by_selector() {
 #[tokio::test]
 async fn a_namespace_waits_for_its_finalizer_and_takes_nothing_new() {
     let server = Server::start().await;
-    let namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "n"}});
+    let namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "n", "generation": 9}});
     server.post("/api/v1/namespaces", &namespace).await.expect(201);
     let pending = server.delete("/api/v1/namespaces/n").await.expect(200);
     assert_eq!(pending["status"]["phase"], "Terminating");
     let refused = server.post("/api/v1/namespaces/n/configmaps", &map("a")).await;
     assert_eq!(pending["metadata"].get("deletionGracePeriodSeconds"), None);
+    assert_eq!(pending["metadata"]["generation"], 9, "nobody counts but the client");
     let message =
         "configmaps \"a\" is forbidden: unable to create new content in namespace n because it is being terminated";
     assert_eq!(refused.refusal(), (403, "Forbidden".into(), message.into()));

@@ -97,6 +97,7 @@ async fn an_eviction_deletes_a_pod_and_says_so_in_its_status() {
         (&condition["type"], &condition["reason"]),
         (&json!("DisruptionTarget"), &json!("EvictionByEvictionAPI"))
     );
+    assert_eq!(condition.get("observedGeneration"), None, "told by nobody who runs the pod");
     let missing = server.post(&format!("{PODS}/q/eviction"), &eviction("q", json!({}))).await;
     assert_eq!(missing.refusal(), (404, "NotFound".into(), "pods \"q\" not found".into()));
 }

@@ -61,6 +61,14 @@ async fn metadata_alone_is_served_of_objects_and_of_lists() {
     assert_eq!(one, want);
     let list = server.get_as(MAPS, PARTIAL_LIST).await.expect(200);
     assert_eq!((&list["kind"], &list["items"][0]), (&json!("PartialObjectMetadataList"), &want));
+    let old = server.get_as(MAPS, &PARTIAL_LIST.replace("v1", "v1beta1")).await.expect(200);
+    assert_eq!(
+        (&old["apiVersion"], &old["items"][0]["apiVersion"]),
+        (&json!("meta.k8s.io/v1beta1"), &old["apiVersion"])
+    );
+    assert_eq!(old["items"][0]["metadata"], want["metadata"]);
+    let table = server.get_as(MAPS, &TABLE.replace("v1", "v1beta1")).await.expect(200);
+    assert_eq!((&table["apiVersion"], &table["rows"][0]["object"]), (&old["apiVersion"], &old["items"][0]));
     assert_eq!(server.get_as(MAPS, PARTIAL).await.code, 406);
     assert_eq!(server.get_as(&format!("{MAPS}/a"), PARTIAL_LIST).await.code, 406);
     assert_eq!(server.get_as(MAPS, "application/xml").await.code, 406);

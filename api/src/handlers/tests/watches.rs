@@ -183,14 +183,17 @@ async fn watchers_share_the_bytes_of_an_event() {
 async fn metadata_alone_is_watched() {
     let server = Server::start().await;
     let created = server.post(MAPS, &map("a")).await.expect(201);
-    let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
     let query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
-    let mut events = Events::open(&server, &format!("{MAPS}?{query}"), accept).await;
-    let object = events.expect("ADDED", "a").await;
-    let want =
-        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": created["metadata"]});
-    assert_eq!(object, want);
-    let bookmark = events.next().await.expect("a bookmark");
-    assert_eq!((&bookmark["type"], &bookmark["object"]["kind"]), (&json!("BOOKMARK"), &json!("PartialObjectMetadata")));
-    assert_eq!(bookmark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    for version in ["v1", "v1beta1"] {
+        let accept = format!("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v={version}");
+        let mut events = Events::open(&server, &format!("{MAPS}?{query}"), &accept).await;
+        let object = events.expect("ADDED", "a").await;
+        let (kind, api_version) = (json!("PartialObjectMetadata"), json!(format!("meta.k8s.io/{version}")));
+        assert_eq!(object, json!({"kind": kind, "apiVersion": api_version, "metadata": created["metadata"]}));
+        let bookmark = events.next().await.expect("a bookmark");
+        let object = &bookmark["object"];
+        assert_eq!((&bookmark["type"], &object["kind"]), (&json!("BOOKMARK"), &kind));
+        assert_eq!(object["apiVersion"], api_version);
+        assert_eq!(object["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    }
 }

@@ -101,6 +101,10 @@ impl Strategy for Namespace {
         !list(&object["spec"], "finalizers").is_empty()
     }
 
+    fn counts_deletion(&self) -> bool {
+        false
+    }
+
     fn mark_deleting(&self, object: &mut Value) {
         // A namespace ends when its content has; it knows no period of grace.
         api_machinery::value::remove(object, &["metadata", "deletionGracePeriodSeconds"]);

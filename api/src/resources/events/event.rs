@@ -151,9 +151,14 @@ fn validate_update(new: &Value, old: &Value) -> ErrorList {
         ("reportingInstance", "reportingInstance"),
     ];
     for (field, shown) in fixed {
-        errors.append(validate_immutable_field(new.get(field), old.get(field), &Path::root(shown)));
+        errors.append(validate_immutable_field(said(new, field), said(old, field), &Path::root(shown)));
     }
     errors
+}
+
+/// The field, if it says anything: Go does not tell an empty text from none.
+fn said<'a>(event: &'a Value, field: &str) -> Option<&'a Value> {
+    event.get(field).filter(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 #[cfg(test)]
@@ -185,6 +190,8 @@ mod tests {
         let old = json!({"message": "a", "type": "Normal", "source": {}});
         let new = json!({"message": "a", "type": "Normal", "series": {"count": 2, "lastObservedTime": "t"}});
         assert_eq!(messages(validate_update(&new, &old)), [""; 0]);
+        let new = json!({"message": "a", "type": "Normal", "source": {}, "reportingComponent": "", "action": null});
+        assert_eq!(messages(validate_update(&new, &old)), [""; 0], "what is not said has not changed");
         let new = json!({"message": "b", "type": "Normal"});
         assert_eq!(messages(validate_update(&new, &old)), ["message: Invalid value: \"b\": field is immutable"]);
     }
