@@ -58,13 +58,30 @@ enum Content {
     StrategicMerge(Value),
 }
 
+/// A list replaces a list. What it holds is new, so that a null in it removes nothing and is not kept either.
+fn drop_nulls_in_lists(value: &mut Value, is_listed: bool) {
+    match value {
+        Value::Object(fields) => {
+            if is_listed {
+                fields.retain(|_, field| !field.is_null());
+            }
+            fields.values_mut().for_each(|field| drop_nulls_in_lists(field, is_listed));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| drop_nulls_in_lists(item, true)),
+        _ => {}
+    }
+}
+
 impl Patch {
     /// Parses a body. What is no patch is a 400, what is too long a 413.
     pub fn parse(kind: PatchType, body: &[u8]) -> Result<Patch, Status> {
         let decoded = codec::decode(Format::Json, body).map_err(|_| Status::bad_request("invalid JSON patch"))?;
         let content = match (kind, decoded.value) {
             (PatchType::Json, value) => Content::Json(json::Operations::parse(value)?),
-            (PatchType::Merge, patch @ Value::Object(_)) => Content::Merge(patch),
+            (PatchType::Merge, mut patch @ Value::Object(_)) => {
+                drop_nulls_in_lists(&mut patch, false);
+                Content::Merge(patch)
+            }
             (PatchType::Merge, Value::Null) => return Err(Status::bad_request("Invalid JSON Patch")),
             (PatchType::StrategicMerge, patch @ Value::Object(_)) => Content::StrategicMerge(patch),
             (PatchType::StrategicMerge, Value::Null) => Content::StrategicMerge(Value::Object(Map::new())),

@@ -32,7 +32,7 @@ pub(crate) fn subdomain_with_underscore(value: &str, path: &Path, errors: &mut E
         let text = names::regex_error(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and \
              must start and end with an alphanumeric character",
-            "[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
+            "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
             &["example.com"],
         );
         errors.push(Error::invalid(path, value, text));
@@ -67,6 +67,13 @@ pub(crate) fn label_selector(selector: &Value, path: &Path, errors: &mut ErrorLi
 /// Whether a LabelSelector object selects these labels. One that selects nothing at all is reported elsewhere.
 pub(crate) fn selects(selector: &LabelSelector, labels: &Value) -> bool {
     selector.is_everything() || selector.matches(|key| labels[key].as_str())
+}
+
+/// Which generation something has been seen in.
+pub(crate) fn observed_generation(value: i64, path: &Path, errors: &mut ErrorList) {
+    if value < 0 {
+        errors.push(Error::invalid(path, value, "must be a non-negative integer"));
+    }
 }
 
 /// A number that is not negative.

@@ -150,6 +150,8 @@ fn merge_patches_follow_rfc_7386() {
         (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
         (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
         (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        // Upstream's library drops them, and the RFC leaves them.
+        (json!({"a": []}), json!({"a": [{"b": null, "c": {"d": null}}, null]}), json!({"a": [{"c": {}}, null]})),
     ];
     for (original, patch, want) in cases {
         let got = apply(PatchType::Merge, &gvk("", "ConfigMap"), &original, &patch);

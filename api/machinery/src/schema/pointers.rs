@@ -62,6 +62,9 @@ pub(super) const POINTERS: &[(&str, &[&str])] = &[
             "hostnameOverride",
         ],
     ),
+    ("NodeFeatures", &["supplementalGroupsPolicy"]),
+    ("NodeRuntimeHandlerFeatures", &["recursiveReadOnlyMounts", "userNamespaces"]),
+    ("NodeSwapStatus", &["capacity"]),
     ("NodeSystemInfo", &["runningInUserNamespace"]),
     ("Preconditions", &["uid", "resourceVersion"]),
     ("PriorityClass", &["preemptionPolicy"]),
@@ -105,5 +108,10 @@ pub(super) const POINTERS: &[(&str, &[&str])] = &[
     ("Toleration", &["tolerationSeconds"]),
     ("TopologySpreadConstraint", &["minDomains", "nodeAffinityPolicy", "nodeTaintsPolicy"]),
     ("VolumeMount", &["mountPropagation", "recursiveReadOnly"]),
-    ("ContainerStatus", &["started"]),
+    ("VolumeMountStatus", &["recursiveReadOnly"]),
+    ("ContainerStatus", &["started", "stopSignal"]),
+    (
+        "WindowsSecurityContextOptions",
+        &["gmsaCredentialSpec", "gmsaCredentialSpecName", "hostProcess", "runAsUserName"],
+    ),
 ];

@@ -4,8 +4,13 @@ use crate::auth::UserInfo;
 use crate::auth::authz::rule::{Rule, compact};
 use crate::auth::authz::{Attributes, Authorizer};
 use crate::auth::user::AUTHENTICATED;
+use api_machinery::selector::{FieldSelector, LabelSelector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What is said of selectors that cannot be read; the question is answered without them.
+const FIELD_SELECTOR: &str = "spec.resourceAttributes.fieldSelector ignored due to parse error";
+const LABEL_SELECTOR: &str = "spec.resourceAttributes.labelSelector ignored due to parse error";
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
@@ -48,7 +53,24 @@ pub fn access(authorizer: &Authorizer, user: &UserInfo, spec: &Value) -> Value {
     if !decision.reason.is_empty() {
         status["reason"] = decision.reason.into();
     }
+    let unreadable: Vec<&str> = [
+        (FIELD_SELECTOR, !is_readable(&on["fieldSelector"], |raw| FieldSelector::parse(raw).is_ok())),
+        (LABEL_SELECTOR, !is_readable(&on["labelSelector"], |raw| LabelSelector::parse(raw).is_ok())),
+    ]
+    .into_iter()
+    .filter_map(|(complaint, is_unreadable)| is_unreadable.then_some(complaint))
+    .collect();
+    if !unreadable.is_empty() {
+        status["evaluationError"] = unreadable.join("; ").into();
+    }
     status
+}
+
+/// Whether a selector's text and the operators of its requirements are known.
+fn is_readable(selector: &Value, parses: impl Fn(&str) -> bool) -> bool {
+    let mut requirements = selector["requirements"].as_array().into_iter().flatten();
+    let is_known = |operator: &str| matches!(operator, "In" | "NotIn" | "Exists" | "DoesNotExist");
+    parses(text(selector, "rawSelector")) && requirements.all(|requirement| is_known(text(requirement, "operator")))
 }
 
 /// The status of a SelfSubjectRulesReview.

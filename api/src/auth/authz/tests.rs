@@ -208,6 +208,14 @@ fn reviews_answer_for_anybody_and_list_the_rules_of_the_asker() {
     );
     let path = json!({"user": "joe", "nonResourceAttributes": {"verb": "get", "path": "/metrics"}});
     assert_eq!(review::access(&authorizer, &review::subject(&path), &path), json!({"allowed": false}));
+    let on = json!({"verb": "list", "resource": "pods", "fieldSelector": {"rawSelector": "x"},
+        "labelSelector": {"requirements": [{"key": "a", "operator": "Near"}]}});
+    let unreadable = json!({"user": "nobody", "resourceAttributes": on});
+    assert_eq!(
+        review::access(&authorizer, &review::subject(&unreadable), &unreadable)["evaluationError"],
+        "spec.resourceAttributes.fieldSelector ignored due to parse error; spec.resourceAttributes.labelSelector \
+         ignored due to parse error"
+    );
     let rules = review::rules(&authorizer, &UserInfo::new("jane", ["none"]), "a");
     assert_eq!(
         rules["resourceRules"],

@@ -6,14 +6,15 @@ use crate::resources::check;
 use crate::resources::pod_spec::quantities::validate_node_resources;
 use crate::resources::pod_spec::scheduling::TAINT_EFFECTS;
 use crate::resources::value::{
-    canonical_quantities, child, default_absent, drop_zero, flag, has, keep, list, name, pairs, remove, set, text,
-    texts,
+    canonical_quantities, child, default_absent, drop_zero, flag, has, int, items_mut, keep, list, name, pairs, remove,
+    set, text, texts,
 };
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::names;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use smallvec::smallvec;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
@@ -65,6 +66,8 @@ impl Strategy for Node {
             drop_zero(spec, &["podCIDR", "providerID", "unschedulable"]);
         }
         let Some(status) = child(object, "status") else { return };
+        // Nothing configures nodes through the API any more.
+        remove(status, "config");
         canonical_quantities(status, "capacity");
         canonical_quantities(status, "allocatable");
         if has(status, "capacity") {
@@ -73,6 +76,12 @@ impl Strategy for Node {
         }
         if let Some(info) = child(status, "nodeInfo") {
             NODE_INFO.iter().for_each(|key| default_absent(info, key, ""));
+        }
+        for handler in items_mut(status, "runtimeHandlers") {
+            default_absent(handler, "name", "");
+        }
+        for image in items_mut(status, "images") {
+            default_absent(image, "names", Value::Null);
         }
         if let Some(kubelet) = child(status, "daemonEndpoints").and_then(|ends| child(ends, "kubeletEndpoint")) {
             default_absent(kubelet, "Port", 0);
@@ -87,6 +96,9 @@ impl Strategy for Node {
 
     fn prepare_for_update(&self, _cx: &Cx<'_>, new: &mut Value, old: &Value) {
         keep(new, old, "status");
+        if let Some(spec) = child(new, "spec").filter(|_| !has(&old["spec"], "configSource")) {
+            remove(spec, "configSource");
+        }
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
@@ -95,6 +107,11 @@ impl Strategy for Node {
         validate_node_resources(&object["status"], "capacity", &mut errors);
         validate_node_resources(&object["status"], "allocatable", &mut errors);
         validate_pod_networks(&object["spec"], &mut errors);
+        validate_declared_features(&object["status"], &mut errors);
+        if let Some(capacity @ ..=0) = int(&object["status"]["nodeInfo"]["swap"], "capacity") {
+            let path = Path::of(&["metadata", "nodeSwapStatus", "capacity"]);
+            errors.push(Error::invalid(&path, capacity, "must be greater than zero"));
+        }
         errors
     }
 
@@ -106,11 +123,12 @@ impl Strategy for Node {
         for (index, address) in addresses.iter().enumerate() {
             if addresses[..index].contains(address) {
                 let path = Path::of(&["status", "addresses"]).index(index);
-                let shown = [("Type", address["type"].clone()), ("Address", address["address"].clone())];
+                let shown = [("Type", text(address, "type").into()), ("Address", text(address, "address").into())];
                 errors.push(Error::duplicate(&path, address.clone()).shown_as(&shown));
             }
         }
         let (new_spec, old_spec) = (&new["spec"], &old["spec"]);
+        validate_pod_networks(new_spec, &mut errors);
         if !list(old_spec, "podCIDRs").is_empty() && list(old_spec, "podCIDRs") != list(new_spec, "podCIDRs") {
             let text = "node updates may not change podCIDR except from \"\" to valid";
             errors.push(Error::forbidden(&Path::of(&["spec", "podCIDRs"]), text));
@@ -122,7 +140,17 @@ impl Strategy for Node {
             let text = format!("field cannot be {done} once set");
             errors.push(Error::invalid(&Path::of(&["spec", "providerID"]), Value::Null, text));
         }
+        if text(old_spec, "externalID") != text(new_spec, "externalID") {
+            errors.push(Error::forbidden(&Path::of(&["spec", "externalID"]), "may not be updated"));
+        }
+        validate_declared_features(&new["status"], &mut errors);
         errors
+    }
+
+    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
+        let is_named = !text(&object["spec"], "externalID").is_empty();
+        let warning = "spec.externalID: this field is deprecated, and is unused by Kubernetes";
+        is_named.then(|| warning.to_owned()).into_iter().collect()
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value) -> ErrorList {
@@ -221,16 +249,48 @@ fn validate_pod_networks(spec: &Value, errors: &mut ErrorList) {
     if networks.len() < 2 {
         return;
     }
+    let unreadable = networks.iter().position(|network| network.parse::<ipnet::IpNet>().is_err());
+    if let Some(index) = unreadable {
+        let text = format!(
+            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{index}]: <nil> (invalid CIDR \
+             address: {})",
+            networks[index]
+        );
+        errors.push(Error::internal(&path, text));
+    }
     let six = networks.iter().filter(|network| network.contains(':')).count();
-    if networks.len() != 2 || six != 1 {
+    if unreadable.is_some() || networks.len() != 2 || six != 1 {
         let text = "may specify no more than one CIDR for each IP family";
         errors.push(Error::invalid(&path, spec["podCIDRs"].clone(), text));
     }
-    for (index, network) in networks.iter().enumerate() {
-        if networks[..index].contains(network) {
-            errors.push(Error::duplicate(&path.index(index), *network));
+}
+
+/// Features that the node says it has: sorted, none twice, each a path of names.
+fn validate_declared_features(status: &Value, errors: &mut ErrorList) {
+    let features: Vec<&str> = texts(status, "declaredFeatures").collect();
+    for (index, feature) in features.iter().enumerate() {
+        let path = Path::of(&["status", "declaredFeatures"]).index(index);
+        if !is_feature_name(feature) {
+            let text = format!(
+                "invalid feature name {feature:?}: must start with an UpperCamelCase segment, with subsequent segments \
+                 separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters \
+                 and slashes"
+            );
+            errors.push(Error::invalid(&path, *feature, text));
+        }
+        match index.checked_sub(1).map(|before| features[before].cmp(feature)) {
+            Some(Ordering::Equal) => errors.push(Error::duplicate(&path, *feature)),
+            Some(Ordering::Greater) => {
+                errors.push(Error::invalid(&path, *feature, "list must be sorted alphabetically"));
+            }
+            Some(Ordering::Less) | None => {}
         }
     }
+}
+
+fn is_feature_name(name: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    name.starts_with(|first: char| first.is_ascii_uppercase()) && name.split('/').all(is_word)
 }
 
 fn status(object: &Value) -> String {

@@ -66,6 +66,9 @@ impl Strategy for Pod {
         set_generation(object, 1);
         if let Some(spec) = existing_mut(object, "spec") {
             default_pod_requests(spec);
+            if int(spec, "terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+                set(spec, "terminationGracePeriodSeconds", 1);
+            }
         }
         let mut status = json!({ "phase": "Pending", "qosClass": quality::class(&object["spec"]) });
         if !list(&object["spec"], "schedulingGates").is_empty() {

@@ -83,6 +83,11 @@ impl Strategy for EndpointSlice {
         validate(new, Some(old))
     }
 
+    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
+        let is_deprecated = text(object, "addressType") == "FQDN";
+        is_deprecated.then(|| "spec.addressType: FQDN endpoints are deprecated".to_owned()).into_iter().collect()
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             Column::NAME,
@@ -223,7 +228,11 @@ fn validate_hints(hints: &Value, path: &Path, errors: &mut ErrorList) {
             if !seen.insert(name) {
                 errors.push(Error::duplicate(&path, name));
             }
-            check::complain(names::is_label_value(name), name, &path, errors);
+            let complaints = match key {
+                "forNodes" => names::is_dns1123_subdomain(name),
+                _ => names::is_label_value(name),
+            };
+            check::complain(complaints, name, &path, errors);
         }
     }
 }
@@ -245,7 +254,7 @@ fn validate_ports(object: &Value, errors: &mut ErrorList) {
         if !seen.insert(name) {
             errors.push(Error::duplicate(&path.child("name"), name));
         }
-        check::required_one_of(text(port, "protocol"), &["SCTP", "TCP", "UDP"], &path.child("protocol"), errors);
+        check::one_of(text(port, "protocol"), &["SCTP", "TCP", "UDP"], &path.child("protocol"), errors);
         if has(port, "appProtocol") {
             check::qualified_name(text(port, "appProtocol"), &path.child("appProtocol"), errors);
         }

@@ -32,6 +32,7 @@ const DEFAULT_GRACE_SECONDS: i64 = 30;
 /// Fills in a PodSpec as upstream does, and takes out what upstream's gates keep out by default.
 pub(crate) fn default_pod_spec(spec: &mut Value) {
     remove(spec, "schedulingGroup");
+    remove(spec, "evictionResponders");
     default_zero(spec, "dnsPolicy", "ClusterFirst");
     default_zero(spec, "restartPolicy", "Always");
     default_zero(spec, "schedulerName", "default-scheduler");

@@ -48,7 +48,11 @@ pub(crate) fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &
                     errors.push(Error::invalid(&operator_path, value, text));
                 }
             }
-            other => errors.push(Error::not_supported(&operator_path, other, &["Equal", "Exists", "Lt", "Gt"])),
+            // Comparing is behind a gate that upstream keeps closed.
+            "Lt" | "Gt" => {
+                errors.push(Error::not_supported(&operator_path, operator, &["Equal", "Exists", "Lt", "Gt"]));
+            }
+            other => errors.push(Error::not_supported(&operator_path, other, &["Equal", "Exists"])),
         }
         if !effect.is_empty() {
             check::one_of(effect, TAINT_EFFECTS, &path.child("effect"), errors);

@@ -121,7 +121,8 @@ fn validate_seccomp(profile: &Value, path: &Path, errors: &mut ErrorList) {
         ("Localhost", Some(profile)) => check::descending_path(profile, &local, errors),
         (_, Some(_)) => {
             let text = "can only be set when seccomp type is Localhost";
-            errors.push(Error::invalid(&local, profile.clone(), text));
+            let shown = [("Type", kind.into()), ("LocalhostProfile", profile["localhostProfile"].clone())];
+            errors.push(Error::invalid(&local, profile.clone(), text).shown_as(&shown));
         }
         (_, None) => {}
     }

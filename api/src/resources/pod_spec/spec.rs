@@ -184,7 +184,7 @@ fn validate_os(spec: &Value, path: &Path, errors: &mut ErrorList) {
         return;
     }
     match text(os, "name") {
-        "" => errors.push(Error::required(&path.child("os").child("name"), "cannot be empty")),
+        "" => errors.push(Error::required(&path.child("os").child("name"), "")),
         "windows" => windows::validate(spec, path, errors),
         "linux" => {
             let text = "windows options cannot be set for a linux pod";

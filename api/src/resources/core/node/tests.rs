@@ -90,3 +90,57 @@ fn a_row_shows_readiness_roles_addresses_and_system() {
     );
     assert_eq!(Node.fields(&node).to_vec(), [("spec.unschedulable", "true".to_owned())]);
 }
+
+// proves: AM-33
+#[test]
+fn an_update_reads_networks_and_features_and_names_no_other_identity() {
+    let old = created(&Node, node());
+    let refused = |key: &str, field: &str, value: Value| {
+        let mut new = old.clone();
+        new[key][field] = value;
+        messages(Node.validate_update(&new, &old))
+    };
+    let family = "may specify no more than one CIDR for each IP family";
+    assert_eq!(
+        refused("spec", "podCIDRs", json!(["10.0.0.0/24", "10.0.0.0/24"])),
+        [format!("spec.podCIDRs: Invalid value: [\"10.0.0.0/24\",\"10.0.0.0/24\"]: {family}")]
+    );
+    let unreadable = refused("spec", "podCIDRs", json!(["10.0.0.0/24", "x"]));
+    assert_eq!(
+        unreadable[1..],
+        [
+            "spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid \
+             CIDR[1]: <nil> (invalid CIDR address: x)"
+                .to_owned(),
+            format!("spec.podCIDRs: Invalid value: [\"10.0.0.0/24\",\"x\"]: {family}"),
+        ]
+    );
+    assert_eq!(refused("spec", "externalID", json!("x")), ["spec.externalID: Forbidden: may not be updated"]);
+    assert_eq!(refused("status", "declaredFeatures", json!(["A", "Ab/c1"])), [""; 0]);
+    assert_eq!(
+        refused("status", "declaredFeatures", json!(["B", "A", "A"])),
+        [
+            "status.declaredFeatures[1]: Invalid value: \"A\": list must be sorted alphabetically",
+            "status.declaredFeatures[2]: Duplicate value: \"A\"",
+        ]
+    );
+    let misnamed = refused("status", "declaredFeatures", json!(["a/"]));
+    assert!(
+        misnamed[0].starts_with("status.declaredFeatures[0]: Invalid value: \"a/\": invalid feature name \"a/\": must")
+    );
+}
+
+// proves: AM-33
+#[test]
+fn nobody_configures_a_node_through_its_object() {
+    let mut named = node();
+    named["spec"] = json!({"configSource": {"configMap": {}}, "externalID": "x"});
+    named["status"]["config"] = json!({"error": "x"});
+    let warnings = ["spec.externalID: this field is deprecated, and is unused by Kubernetes"];
+    assert_eq!(Node.warnings(&named, None), warnings);
+    let old = created(&Node, named.clone());
+    let new = updated(&Node, named, &created(&Node, node()));
+    for node in [&old, &new] {
+        assert_eq!((node["spec"].get("configSource"), node["status"].get("config")), (None, None));
+    }
+}

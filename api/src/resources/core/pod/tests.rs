@@ -363,7 +363,7 @@ fn addresses_go_together_and_observed_generations_stay() {
     Pod.default(&mut started);
     let want = json!([{
         "name": "a", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-        "state": {"running": {}}, "lastState": {},
+        "state": {"running": {"startedAt": null}}, "lastState": {},
     }]);
     assert_eq!(started["status"]["containerStatuses"], want);
 }
@@ -377,6 +377,8 @@ fn a_pod_on_a_node_gets_its_grace() {
     assert_eq!(Pod.grace(&pod, None), Grace::Seconds(30));
     assert_eq!(Pod.grace(&pod, Some(0)), Grace::Seconds(0));
     assert_eq!(Pod.grace(&pod, Some(-5)), Grace::Seconds(1));
+    let hasty = created(&Pod, with("terminationGracePeriodSeconds", json!(-5)));
+    assert_eq!(hasty["spec"]["terminationGracePeriodSeconds"], 1);
 }
 
 // proves: AM-13

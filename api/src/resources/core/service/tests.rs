@@ -167,6 +167,20 @@ fn the_address_is_set_once() {
         messages(Service.validate_update(&new, &old)),
         ["spec.clusterIPs[0]: Invalid value: [\"10.96.0.8\"]: may not change once set"]
     );
+    let refused = |key: &str, value: &str| {
+        let mut new = old.clone();
+        new["spec"][key] = json!(value);
+        messages(Service.validate_update(&updated(&Service, new, &old), &old))
+    };
+    assert_eq!(
+        refused("clusterIP", "x"),
+        ["spec.clusterIPs[0]: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    );
+    assert_eq!(
+        refused("type", "x"),
+        ["spec.type: Unsupported value: \"x\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \
+          \"NodePort\""]
+    );
 }
 
 // proves: AM-13, AM-30

@@ -9,6 +9,7 @@ use serde_json::Value;
 /// Longest time a client may stick to a pod: a day.
 const AFFINITY_SECONDS_MAX: i64 = 86_400;
 
+const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
 const SET_ONCE: &str = "may not change once set";
 const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
@@ -33,8 +34,7 @@ pub(super) fn validate(object: &Value) -> ErrorList {
             check::ordinary_ip(address, &path, &mut errors);
         }
     }
-    let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-    check::required_one_of(text(spec, "type"), &types, &path.child("type"), &mut errors);
+    check::required_one_of(text(spec, "type"), TYPES, &path.child("type"), &mut errors);
     ports::validate_uniqueness(spec, &path.child("ports"), &mut errors);
     validate_source_ranges(object, &path, &mut errors);
     validate_balancer(spec, &path, &mut errors);
@@ -46,6 +46,12 @@ pub(super) fn validate(object: &Value) -> ErrorList {
 pub(super) fn validate_update(new: &Value, old: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
     let (spec, stored, path) = (&new["spec"], &old["spec"], Path::root("spec"));
+    // Upstream allocates before it compares, and gives up on what it cannot read.
+    check::one_of(text(spec, "type"), TYPES, &path.child("type"), &mut errors);
+    validate_addresses(spec, &path, &mut errors);
+    if !errors.is_empty() {
+        return errors;
+    }
     let named = text(spec, "type") == "ExternalName" || text(stored, "type") == "ExternalName";
     let headless = [is_headless(spec), is_headless(stored)];
     if !named && headless != [true, true] {

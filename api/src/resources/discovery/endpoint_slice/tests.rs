@@ -44,6 +44,15 @@ fn addresses_are_of_the_type_which_stays() {
     );
     assert!(errors[3].starts_with("endpoints[1].hostname: Invalid value: \"A\": a lowercase RFC 1123 label must"));
     assert_eq!(errors[4..], ["endpoints[0].addresses: Required value"]);
+    let mut hinted = slice();
+    hinted["endpoints"][0]["hints"] = json!({"forZones": [{"name": ""}], "forNodes": [{"name": ""}, {"name": "a.b"}]});
+    let errors = errors_of(&EndpointSlice, hinted);
+    assert!(
+        errors[0].starts_with("endpoints[0].hints.forNodes[0].name: Invalid value: \"\": a lowercase RFC 1123 sub")
+    );
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let names = json!({"addressType": "FQDN"});
+    assert_eq!(EndpointSlice.warnings(&names, None), ["spec.addressType: FQDN endpoints are deprecated"]);
     let old = created(&EndpointSlice, slice());
     let mut changed = old.clone();
     changed["addressType"] = json!("IPv6");
