@@ -12,8 +12,9 @@ use crate::pods::worker::{Shared, Worker};
 use crate::server::{self, Backend};
 use daemon::{OnError, Supervisor, TaskKind};
 use futures::{StreamExt, pin_mut};
-use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::{WatchStreamExt, watcher};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client};
 use node_cri::{Change, Runtime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 const HEARTBEAT: TaskKind = TaskKind { name: "node heartbeat", on_error: OnError::ShutDown };
+const NODE: TaskKind = TaskKind { name: "node watch", on_error: OnError::ShutDown };
 const PODS: TaskKind = TaskKind { name: "node pods", on_error: OnError::ShutDown };
 const WORKER: TaskKind = TaskKind { name: "pod worker", on_error: OnError::Log };
 
@@ -70,7 +72,7 @@ pub async fn start(
         };
         options.server_port = server::start(server, backend, supervisor).await?.port();
     }
-    let machine = Machine::read(format!("{}://{}", version.name, version.version));
+    let machine = Machine::read(format!("{}://{}", version.name, shown_version(&version.version)));
     let options = Arc::new(options);
     let recorder = Recorder::start(client.clone(), &options.node_name, supervisor);
     let heartbeat = Heartbeat::new(&client, Arc::clone(&options), Arc::clone(&runtime), machine, recorder.clone());
@@ -89,18 +91,58 @@ pub async fn start(
         options: Arc::clone(&options),
         runtime_name: version.name,
     });
-    let pods = Pods { shared, supervisor: supervisor.clone(), workers: BTreeMap::new(), listed: BTreeSet::new() };
+    // Nobody binds pods to simulated nodes by hand, and a watch for each of them would cost more than it tells.
+    let node = options.real.as_ref().map(|_| watch_node(shared.client.clone(), &options.node_name, supervisor));
+    let pods = Pods { shared, node, supervisor: supervisor.clone(), workers: BTreeMap::new(), listed: BTreeSet::new() };
     let token = supervisor.token().clone();
     supervisor.spawn(PODS, async move {
+        if let Some(node) = &pods.node {
+            tokio::select! {
+                () = token.cancelled() => return Ok(()),
+                ready = node.wait_until_ready() => if ready.is_err() { return Ok(()) },
+            }
+        }
         pods.run(token).await;
         Ok::<(), Infallible>(())
     });
     Ok(Agent { node_name: options.node_name.clone() })
 }
 
+/// A runtime's version as nodes tell it: one that is none of `semver.org` loses what follows its numbers, such as a
+/// distribution's suffix.
+fn shown_version(version: &str) -> &str {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());
+    let is_semantic = version[..end].split('.').count() == 3 && version[end..].starts_with(['-', '+']);
+    if is_semantic { version } else { &version[..end] }
+}
+
+/// Follows the node's own object: its labels and taints decide on pods.
+fn watch_node(client: Client, name: &str, supervisor: &Supervisor) -> Store<Node> {
+    let (store, writer) = reflector::store();
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).streaming_lists();
+    let changes = watcher(Api::<Node>::all(client), config).default_backoff().reflect(writer);
+    let token = supervisor.token().clone();
+    supervisor.spawn(NODE, async move {
+        let all = changes.for_each(|change| async {
+            if let Err(error) = change {
+                tracing::warn!(%error, "watch of the node interrupted; resuming");
+            }
+        });
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = all => {}
+        }
+        Ok::<(), Infallible>(())
+    });
+    store
+}
+
 /// The workers by the pods' uids.
 struct Pods {
     shared: Arc<Shared>,
+    /// The node's own object; `None` for simulated ones.
+    node: Option<Store<Node>>,
     supervisor: Supervisor,
     workers: BTreeMap<String, Handle>,
     /// Uids of the list that is arriving.
@@ -187,7 +229,9 @@ impl Pods {
         }
         let others = self.workers.iter().filter(|(other, _)| *other != key);
         let others: Vec<Arc<Pod>> = others.map(|(_, handle)| Arc::clone(&handle.pod.borrow())).collect();
-        admission::refusal(pod, others.iter().map(Arc::as_ref), &self.shared.options.capacity)
+        let name = ObjectRef::new(&self.shared.options.node_name);
+        let node = self.node.as_ref().and_then(|nodes| nodes.get(&name));
+        admission::refusal(pod, others.iter().map(Arc::as_ref), &self.shared.options.capacity, node.as_deref())
     }
 
     fn changed(&self, change: Result<Change, broadcast::error::RecvError>) {
@@ -223,5 +267,16 @@ impl Pods {
         if let Err(error) = materials.remove_others(known).await {
             tracing::warn!(%error, "a folder without a pod could not be removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_version;
+
+    #[test]
+    fn a_distributions_suffix_is_no_part_of_a_runtimes_version() {
+        let shown = ["1.6.20~ds1", "v2.0.1", "1.7.0-rc.1", "1.7.0+x", "1.7", "1.7-x"].map(shown_version);
+        assert_eq!(shown, ["1.6.20", "2.0.1", "1.7.0-rc.1", "1.7.0+x", "1.7", "1.7"]);
     }
 }

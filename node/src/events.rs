@@ -33,11 +33,11 @@ impl Recorder {
         supervisor.spawn(RECORDER, async move {
             let mut correlator = Correlator::default();
             loop {
-                let event = tokio::select! {
+                let mut event = tokio::select! {
                     () = token.cancelled() => break,
                     event = events.recv() => match event { Some(event) => event, None => break },
                 };
-                let decision = correlator.decide(&event, Timestamp::now());
+                let decision = correlator.decide(&mut event, Timestamp::now());
                 if let Err(error) = post(&client, event, decision).await {
                     tracing::debug!(%error, "an event could not be posted");
                 }
@@ -104,7 +104,8 @@ async fn post(client: &Client, mut event: Event, decision: Decision) -> Result<(
         Decision::Drop => return Ok(()),
         Decision::Create => {}
         Decision::Repeat(name, count) => {
-            let patch = Patch::Merge(json!({ "count": count, "lastTimestamp": event.last_timestamp }));
+            let patch = json!({ "count": count, "lastTimestamp": event.last_timestamp, "message": event.message });
+            let patch = Patch::Merge(patch);
             match api.patch(&name, &PatchParams::default(), &patch).await {
                 // It was there and has expired.
                 Err(kube::Error::Api(status)) if status.code == 404 => event.count = Some(count),

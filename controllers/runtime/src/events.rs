@@ -52,6 +52,8 @@ struct Note {
     object: ObjectReference,
     /// What was done; only events of the newer form say.
     action: Option<&'static str>,
+    /// It stands for several, and names no reporter.
+    is_combined: bool,
 }
 
 impl Recorder {
@@ -113,7 +115,15 @@ impl Recorder {
     }
 
     fn send(&self, object: ObjectReference, level: Level, reason: &str, action: Option<&'static str>, message: String) {
-        let note = Note { component: self.component, level, reason: reason.to_owned(), message, object, action };
+        let note = Note {
+            component: self.component,
+            level,
+            reason: reason.to_owned(),
+            message,
+            object,
+            action,
+            is_combined: false,
+        };
         if self.queue.try_send(note).is_err() {
             metrics::events_dropped().inc();
         }
@@ -215,7 +225,7 @@ fn render(note: &Note, name: String, host: &str, now: Timestamp) -> Event {
             Level::Normal => "Normal".to_owned(),
             Level::Warning => "Warning".to_owned(),
         }),
-        reporting_component: Some(note.component.to_owned()),
+        reporting_component: (!note.is_combined).then(|| note.component.to_owned()),
         ..Event::default()
     };
     match note.action {
@@ -247,6 +257,7 @@ mod tests {
             message: "Scaled up replica set web-1 from 0 to 2".into(),
             object: ObjectReference { namespace: Some("a".into()), ..ObjectReference::default() },
             action,
+            is_combined: false,
         }
     }
 

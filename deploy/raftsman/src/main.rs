@@ -64,8 +64,30 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The error and its causes in one line; those that the error's own words tell already are not told again.
+fn told(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let taken = || std::io::Error::other("address in use");
+        let both = anyhow::Error::new(taken()).context("listening on 127.0.0.1:1: address in use");
+        assert_eq!(told(&both), "listening on 127.0.0.1:1: address in use");
+        assert_eq!(told(&anyhow::Error::new(taken()).context("the server")), "the server: address in use");
     }
 }

@@ -11,6 +11,7 @@ use crate::volumes::tokens::Tokens;
 use crate::volumes::{atomic, host_path, mounts, pod_folder, sub_path, volume_folder};
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Pod, Volume, VolumeMount};
 use node_cri::{Mount, Propagation};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
@@ -21,9 +22,12 @@ use std::time::{Duration, Instant};
 /// How old the files of ConfigMaps, secrets and tokens may be (upstream's default is one minute, too).
 pub const REFRESH: Duration = Duration::from_secs(60);
 const EMPTY_DIR: &str = "empty-dir";
-/// Anybody may write into an emptyDir.
-const EMPTY_DIR_MODE: u32 = 0o777;
-const MEMORY_FOLDER_MODE: u32 = 0o777;
+/// Anybody may write into a volume's folder.
+const FOLDER_MODE: u32 = 0o777;
+/// In memory nobody may remove what is another's: the mode of a file system's root there.
+const MEMORY_FOLDER_MODE: u32 = 0o1777;
+/// The pod's group may do everything in an emptyDir.
+const GROUP_MODE: u32 = 0o770;
 /// New files belong to the folder's group.
 const SET_GID: u32 = 0o2000;
 
@@ -172,11 +176,13 @@ pub async fn mounts(
         if let Some(part) = part(mount, lookup)? {
             let target = pod_folder(root, uid(pod)).join("volume-subpaths").join(&mount.name);
             let target = target.join(&container.name).join(index.to_string());
+            // Why exactly would tell the pod's user about the host.
+            let step = if host.join(&part).exists() { "prepare subPath" } else { "create subPath directory" };
             let of_mount = |error: &dyn std::fmt::Display| {
-                format!(
-                    "failed to prepare subPath for volumeMount {:?} of container {:?}: {error}",
-                    mount.name, container.name
-                )
+                let failed =
+                    format!("failed to {step} for volumeMount {:?} of container {:?}", mount.name, container.name);
+                tracing::warn!(pod = pod.metadata.name, %error, "{failed}");
+                failed
             };
             let (volume_path, bound) = (host.clone(), target.clone());
             let prepared = tokio::task::spawn_blocking(move || {
@@ -207,13 +213,16 @@ fn absolute(path: &str) -> String {
 /// The part of the volume that is asked for.
 fn part(mount: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
     if let Some(expression) = mount.sub_path_expr.as_deref().filter(|text| !text.is_empty()) {
-        let missing = std::cell::Cell::new(false);
+        let missing = RefCell::new(BTreeSet::new());
         let text = expand(expression, |name| {
-            let found = lookup(name);
-            missing.set(missing.get() || found.is_none());
+            let found = lookup(name).filter(|value| !value.is_empty());
+            if found.is_none() {
+                missing.borrow_mut().insert(name.to_owned());
+            }
             found
         });
-        return if missing.get() { Err(format!("missing value for {expression:?}")) } else { Ok(Some(text)) };
+        let missing = Vec::from_iter(missing.into_inner()).join(", ");
+        return if missing.is_empty() { Ok(Some(text)) } else { Err(format!("missing value for {missing}")) };
     }
     Ok(mount.sub_path.clone().filter(|path| !path.is_empty()))
 }
@@ -267,6 +276,8 @@ fn make(
         };
         if in_memory && volume.config_map.is_none() {
             mounts::memory(&folder, MEMORY_FOLDER_MODE, None)?;
+        } else {
+            fs::set_permissions(&folder, Permissions::from_mode(FOLDER_MODE))?;
         }
         atomic::write(&folder, files, group)
     };
@@ -274,13 +285,14 @@ fn make(
 }
 
 fn empty_dir(folder: &Path, source: Option<&EmptyDirVolumeSource>, group: Option<u32>) -> io::Result<()> {
-    let mode =
-        source.and_then(|source| source.mode).and_then(|mode| u32::try_from(mode).ok()).unwrap_or(EMPTY_DIR_MODE);
+    let asked = source.and_then(|source| source.mode).and_then(|mode| u32::try_from(mode).ok());
+    let mut mode = asked.unwrap_or(FOLDER_MODE);
     match source.and_then(|source| source.medium.as_deref()).unwrap_or_default() {
         "" => {}
         "Memory" => {
             let limit = source.and_then(|source| quantity::units(&source.size_limit.as_ref()?.0));
             let limit = limit.filter(|bytes| *bytes > 0).and_then(|bytes| u64::try_from(bytes).ok());
+            mode = asked.unwrap_or(MEMORY_FOLDER_MODE);
             mounts::memory(folder, mode, limit)?;
         }
         // Refused before.
@@ -289,7 +301,7 @@ fn empty_dir(folder: &Path, source: Option<&EmptyDirVolumeSource>, group: Option
     if group.is_some() {
         chown(folder, None, group)?;
     }
-    let mode = if group.is_some() { mode | SET_GID } else { mode };
+    let mode = if group.is_some() { mode | GROUP_MODE | SET_GID } else { mode };
     fs::set_permissions(folder, Permissions::from_mode(mode))
 }
 
@@ -346,7 +358,8 @@ mod tests {
         let lookup = |name: &str| (name == "A").then(|| "x".to_owned());
         assert_eq!(part(&mount("subPath", "$(A)"), lookup), Ok(Some("$(A)".to_owned())));
         assert_eq!(part(&mount("subPathExpr", "$(A)/y"), lookup), Ok(Some("x/y".to_owned())));
-        assert_eq!(part(&mount("subPathExpr", "$(B)"), lookup), Err("missing value for \"$(B)\"".to_owned()));
+        assert_eq!(part(&mount("subPathExpr", "$(B)"), lookup), Err("missing value for B".to_owned()));
+        assert_eq!(part(&mount("subPathExpr", "$(C)/$(B)"), lookup), Err("missing value for B, C".to_owned()));
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub fn status(options: &Options, machine: &Machine, health: &Health, current: Op
     let resources = json!({
         "cpu": format_cpu(capacity.milli_cpu),
         "memory": kibibytes(capacity.memory_bytes),
-        "ephemeral-storage": kibibytes(capacity.ephemeral_storage_bytes),
+        "ephemeral-storage": quantity::format(capacity.ephemeral_storage_bytes.into(), "k"),
         "pods": capacity.pods.to_string(),
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",

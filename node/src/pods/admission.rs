@@ -2,19 +2,39 @@
 //!
 //! The scheduler has looked before, unless the pod names its node itself, or two schedulers did not know of one another.
 
+mod placement;
+
 use super::observed::is_sidecar;
 use super::unsupported::Refusal;
 use crate::options::Capacity;
 use crate::quantity;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Node, Pod};
 use std::collections::BTreeSet;
 
 /// What a node can run out of, in upstream's order; its amounts are thousandths of a CPU, bytes, and bytes.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
-/// Why the pod cannot stay, in upstream's words. `others` are the node's pods that have not ended.
-pub fn refusal<'a>(pod: &Pod, others: impl Iterator<Item = &'a Pod> + Clone, capacity: &Capacity) -> Option<Refusal> {
+/// Why the pod cannot stay, in upstream's words. `others` are the node's pods; those that have ended do not count. Where
+/// the `node` is not known, its labels and taints keep nobody away.
+pub fn refusal<'a>(
+    pod: &Pod,
+    others: impl Iterator<Item = &'a Pod> + Clone,
+    capacity: &Capacity,
+    node: Option<&Node>,
+) -> Option<Refusal> {
     let others = others.filter(|other| !has_ended(other));
+    placement::another_system(pod)
+        .or_else(|| out_of_something(pod, others.clone(), capacity))
+        .or_else(|| placement::not_meant_for(pod, node?))
+        .or_else(|| taken_ports(pod, others.clone()))
+        .or_else(|| placement::not_tolerated(pod, node?))
+}
+
+fn out_of_something<'a>(
+    pod: &Pod,
+    others: impl Iterator<Item = &'a Pod> + Clone,
+    capacity: &Capacity,
+) -> Option<Refusal> {
     let count = others.clone().count() as u64;
     if count >= capacity.pods {
         return Some(out_of("OutOfpods", "pods", 1, i128::from(count), i128::from(capacity.pods)));
@@ -29,6 +49,10 @@ pub fn refusal<'a>(pod: &Pod, others: impl Iterator<Item = &'a Pod> + Clone, cap
             return Some(out_of(reason, resource, requested, used, i128::from(all)));
         }
     }
+    None
+}
+
+fn taken_ports<'a>(pod: &Pod, others: impl Iterator<Item = &'a Pod>) -> Option<Refusal> {
     let wanted = host_ports(pod);
     let taken: BTreeSet<_> = others.flat_map(host_ports).collect();
     let meets = |(protocol, ip, port): &Port| {
@@ -37,10 +61,13 @@ pub fn refusal<'a>(pod: &Pod, others: impl Iterator<Item = &'a Pod> + Clone, cap
             .iter()
             .any(|other| (&other.0, &other.2) == (protocol, port) && (is_any(ip) || is_any(&other.1) || *ip == other.1))
     };
-    wanted.iter().any(meets).then(|| {
-        let message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
-        Refusal { reason: "NodePorts", message: message.to_owned() }
-    })
+    let is_taken = wanted.iter().any(meets);
+    is_taken.then(|| predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports"))
+}
+
+/// A refusal for one of the reasons for which a scheduler would have passed over the node.
+fn predicate(name: &'static str, why: &str) -> Refusal {
+    Refusal { reason: name, message: format!("Predicate {name} failed: {why}") }
 }
 
 fn out_of(reason: &'static str, resource: &str, requested: i128, used: i128, capacity: i128) -> Refusal {
@@ -99,7 +126,7 @@ mod tests {
 
     fn check(pod: &Pod, others: &[Pod]) -> Option<(&'static str, String)> {
         let capacity = Capacity { milli_cpu: 2000, memory_bytes: 1 << 30, ephemeral_storage_bytes: 1 << 30, pods: 3 };
-        refusal(pod, others.iter(), &capacity).map(|refusal| (refusal.reason, refusal.message))
+        refusal(pod, others.iter(), &capacity, None).map(|refusal| (refusal.reason, refusal.message))
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// The reason of a pod that was active for too long.
 pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 /// The reason of a pod that used too much.
-pub const EVICTED: &str = "Evicted";
+const EVICTED: &str = "Evicted";
 /// What a pod gets that used too much storage (upstream: 1 s).
 const EVICTION_GRACE_SECONDS: i64 = 1;
 
@@ -26,6 +26,8 @@ pub enum Action {
         name: String,
         /// Counts restarts.
         attempt: u32,
+        /// The end that the next back-off counts from; a first start, or one that is no restart, has none.
+        after: Option<Timestamp>,
     },
     /// Stop one container: its probes failed, or its sandbox is gone.
     Stop {
@@ -77,6 +79,9 @@ pub struct Health {
     pub failed: std::collections::BTreeMap<String, Failed>,
     /// Containers whose startup probe has not succeeded yet.
     pub starting: BTreeSet<String>,
+    /// Containers that their probes have just ended. Upstream decides on their successors before they have ended, by the
+    /// end before: a container that was healthy for a while starts again at once.
+    pub replaced: BTreeSet<String>,
     /// The pod does not fit beside the others of the node.
     pub refused: Option<Refusal>,
     /// The pod uses more storage than it may: the words of its eviction.
@@ -190,7 +195,8 @@ impl Look<'_> {
             }
             ContainerState::Exited | ContainerState::Unknown => {
                 if policy == "Always" || (policy == "OnFailure" && current.exit_code != 0) {
-                    self.start(name, attempt, Some(current));
+                    let ends = usize::from(self.health.replaced.contains(name));
+                    self.start(name, attempt, self.observed.all(name).nth(ends));
                 }
             }
         }
@@ -205,7 +211,7 @@ impl Look<'_> {
             self.plan.look_again_seconds = Some(again);
             return;
         }
-        self.plan.actions.push(Action::Start { name: name.to_owned(), attempt });
+        self.plan.actions.push(Action::Start { name: name.to_owned(), attempt, after: ended });
     }
 
     /// Sidecars end when the containers that they serve have ended for good.

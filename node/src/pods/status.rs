@@ -59,6 +59,7 @@ pub fn status(
     status.insert("observedGeneration".into(), json!(pod.metadata.generation));
     if plan.failure.is_some() && observed.containers.is_empty() && observed.sandboxes.is_empty() {
         // The pod was refused: there is nothing to tell of what was never begun.
+        status.insert("conditions".into(), conditions::of_refused(&old));
         return Value::Object(status);
     }
     status.insert("hostIP".into(), json!(context.host_ip));
@@ -155,10 +156,7 @@ impl Look<'_> {
             return (waiting(reason, Some(message.clone())), ended(before.or(last)));
         }
         match current {
-            None if self.observed.sandbox().is_some() && self.initialising(name) => {
-                (waiting("PodInitializing", None), json!({}))
-            }
-            None => (waiting("ContainerCreating", None), json!({})),
+            None => (waiting(self.not_begun(), None), json!({})),
             Some(current) if self.plan.backing_off.contains(name) => {
                 let seconds = self.context.backoff_seconds.get(name).copied().unwrap_or(0);
                 let message = format!(
@@ -169,7 +167,7 @@ impl Look<'_> {
                 (waiting("CrashLoopBackOff", Some(message)), ended(Some(current)))
             }
             Some(current) => match current.state {
-                ContainerState::Created => (waiting("ContainerCreating", None), ended(last)),
+                ContainerState::Created => (waiting(self.not_begun(), None), ended(last)),
                 ContainerState::Running => {
                     let since = current.started_at.unwrap_or(current.created_at);
                     (json!({ "running": { "startedAt": seconds(since) } }), ended(last))
@@ -183,7 +181,8 @@ impl Look<'_> {
         let mut state = json!({
             "exitCode": one.exit_code,
             "reason": if one.reason.is_empty() { if one.exit_code == 0 { "Completed" } else { "Error" } } else { one.reason.as_str() },
-            "startedAt": one.started_at.map(seconds),
+            // Of a container that could not be started upstream tells the runtime's zero.
+            "startedAt": seconds(one.started_at.unwrap_or(Timestamp::UNIX_EPOCH)),
             "finishedAt": one.finished_at.map(seconds),
             "containerID": format!("{}://{}", self.context.runtime, one.id),
         });
@@ -204,10 +203,10 @@ impl Look<'_> {
             && self.pod.metadata.deletion_timestamp.is_none()
     }
 
-    /// Whether an app container waits for init containers.
-    fn initialising(&self, name: &str) -> bool {
-        let is_app = self.spec.containers.iter().any(|container| container.name == name);
-        !is_app || !self.is_initialised()
+    /// Why a container waits of which there is nothing else to say.
+    fn not_begun(&self) -> &'static str {
+        let has_init_containers = self.spec.init_containers.as_ref().is_some_and(|containers| !containers.is_empty());
+        if has_init_containers { "PodInitializing" } else { "ContainerCreating" }
     }
 
     fn is_initialised(&self) -> bool {

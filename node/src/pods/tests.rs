@@ -74,7 +74,7 @@ fn observed(sandbox: bool, text: &str) -> Observed {
 fn describe(actions: &[Action]) -> String {
     let one = |action: &Action| match action {
         Action::CreateSandbox(attempt) => format!("sandbox#{attempt}"),
-        Action::Start { name, attempt } => format!("start {name}#{attempt}"),
+        Action::Start { name, attempt, .. } => format!("start {name}#{attempt}"),
         Action::Stop { id, .. } => format!("stop {id}"),
         Action::StopPod => "stop pod".into(),
         Action::Remove(id) => format!("remove {id}"),
@@ -130,8 +130,8 @@ fn a_pod_that_uses_too_much_is_stopped_at_once_and_says_so() {
         (&status["phase"], &status["reason"], &status["message"]),
         (&json!("Failed"), &json!("Evicted"), &json!("Too much. "))
     );
-    let target = status["conditions"].as_array().unwrap().iter().find(|one| one["type"] == "DisruptionTarget").unwrap();
-    assert_eq!((&target["status"], &target["reason"]), (&json!("True"), &json!("TerminationByKubelet")));
+    let mut conditions = status["conditions"].as_array().unwrap().iter();
+    assert!(!conditions.any(|one| one["type"] == "DisruptionTarget"), "its own doing is no disruption");
 }
 
 #[test]
@@ -175,6 +175,26 @@ fn a_container_that_keeps_ending_waits_longer_each_time() {
 }
 
 #[test]
+fn a_container_that_its_probe_ended_backs_off_by_the_end_before() {
+    let ended = |ago: i64| Timestamp::from_second(now().as_second() - ago).unwrap();
+    let mut backoff = Backoff::default();
+    let replaced = Health { replaced: ["c".to_owned()].into(), ..Health::default() };
+    let after = |backoff: &Backoff, containers: &str, health: &Health| {
+        let plan = plan::plan(&pod(json!({})), &observed(true, containers), backoff, health, now());
+        plan.actions.iter().find_map(|action| match action {
+            Action::Start { after, .. } => Some(*after),
+            _ => None,
+        })
+    };
+    assert_eq!(after(&backoff, "c:0:exited=137", &replaced), Some(None), "its first end counts for nothing");
+    let two = "c:0:exited=137@12 c:1:exited=137";
+    assert_eq!(after(&backoff, two, &replaced), Some(Some(ended(12))));
+    backoff.restarted("c", ended(12), ended(12));
+    assert_eq!(after(&backoff, two, &replaced), Some(Some(ended(12))), "ten seconds are over since the end before");
+    assert_eq!(after(&backoff, two, &Health::default()), None, "a container that ended by itself waits");
+}
+
+#[test]
 fn a_pod_on_its_way_out_is_stopped_then_finished() {
     let mut leaving = pod(json!({}));
     leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));
@@ -210,6 +230,20 @@ fn phases_and_conditions_follow_the_containers() {
             status["conditions"].as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").unwrap();
         format!("{} {}", status["phase"].as_str().unwrap(), ready["status"].as_str().unwrap())
     };
+    let first = |sandbox: bool, containers: &str| {
+        let (pod, observed, health) = (
+            pod(json!({"restartPolicy": "Never", "initContainers": [{"name": "i"}]})),
+            observed(sandbox, containers),
+            Health::default(),
+        );
+        let plan = plan::plan(&pod, &observed, &Backoff::default(), &health, now());
+        status::status(&pod, &observed, &plan, &health, &status::Context::default(), now())
+    };
+    let before = first(false, "");
+    assert_eq!(before["conditions"][0]["reason"], "PodSandboxNotReady");
+    assert_eq!(before["conditions"][0]["message"], "no pod sandbox exists");
+    assert_eq!(before["containerStatuses"][0]["state"], json!({"waiting": {"reason": "PodInitializing"}}));
+    assert_eq!(first(true, "")["conditions"][0]["status"], "True");
     assert_eq!(phase(json!({}), true, ""), "Pending False");
     assert_eq!(phase(json!({}), true, "c:0:running"), "Running True");
     assert_eq!(phase(json!({}), true, "c:0:exited=1"), "Running False");

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use node_cri::{Error, Runtime, SandboxConfig};
+use node_cri::{ContainerState, Error, Runtime, SandboxConfig};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -161,6 +161,8 @@ impl Worker {
         self.check_usage(pod, &observed).await;
         let now = Timestamp::now();
         let plan = plan::plan(pod, &observed, &self.backoff, &self.health, now);
+        let is_running = |name: &str| observed.newest(name).is_some_and(|one| one.state == ContainerState::Running);
+        self.health.replaced.retain(|name| is_running(name));
         // What kept a container from starting is told as long as it is tried; the back-off speaks for itself.
         let is_started =
             |name: &String| plan.actions.iter().any(|one| matches!(one, Action::Start { name: it, .. } if it == name));
@@ -220,12 +222,13 @@ impl Worker {
                 }
                 Ok(true)
             }
-            Action::Start { name, attempt } => self.start(pod, observed, name, *attempt).await,
+            Action::Start { name, attempt, after } => self.start(pod, observed, name, *attempt, *after).await,
             Action::Stop { id, reason, grace_seconds } => {
                 let Some(one) = observed.containers.iter().find(|one| one.id == *id) else { return Ok(false) };
                 if !self.stopping.contains(id) {
                     let message = format!("Container {} {reason}, will be restarted", one.name);
                     self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message);
+                    self.health.replaced.insert(one.name.clone());
                 }
                 self.stop(pod, observed, &[(one, grace(pod, *grace_seconds))]).await
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// Longest text of an answer in an event.
-const TEXT_BYTES_MAX: usize = 1024;
+const TEXT_BYTES_MAX: usize = 10 << 10;
 /// What servers see; they tell probes from users by it.
 const USER_AGENT: &str = "kube-probe/1.37";
 
@@ -115,7 +115,7 @@ fn bracketed(host: &str) -> String {
 fn unknown_port(port: &IntOrString) -> String {
     match port {
         IntOrString::Int(port) => format!("invalid port number: {port}"),
-        IntOrString::String(name) => format!("couldn't find port: {name:?}"),
+        IntOrString::String(name) => format!("port {name:?} not found"),
     }
 }
 
@@ -217,6 +217,6 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_the_container_does_not_name_counts_neither_way() {
         let answer = ask(json!({"tcpSocket": {"port": "web"}})).await;
-        assert_eq!(answer, Answer::Unknown("couldn't find port: \"web\"".into()));
+        assert_eq!(answer, Answer::Unknown("port \"web\" not found".into()));
     }
 }

@@ -53,7 +53,10 @@ async fn open(
     }
     let all = backend.runtime.list_containers(Some(uid(&pod))).await.map_err(|error| bad(error.to_string()))?;
     let previous = query.get("previous").is_some_and(|value| value == "true");
-    let chosen = choose(&pod, name, container, all, previous).map_err(bad)?;
+    let chosen = match choose(&pod, name, container, all, previous).map_err(bad)? {
+        Ok(chosen) => chosen,
+        Err(id) => return Ok(Body::from(format!("unable to retrieve container logs for {id}"))),
+    };
     let status = backend.runtime.container_status(&chosen.id).await.map_err(|error| bad(error.to_string()))?;
     let (runtime, id) = (Arc::clone(&backend.runtime), chosen.id.clone());
     let is_running = move || {
@@ -81,33 +84,41 @@ async fn open(
     Ok(Body::from_stream(chunks.map_err(|error| error.1)))
 }
 
-/// The container whose log is shown: the newest that was started, or with `previous` the newest that ended before it.
+/// The container whose log is shown: the newest that was started, or with `previous` the one that the pod's status tells as
+/// its last state, as the id that is told if the runtime has it no more (upstream: `validateContainerLogStatus`).
 fn choose(
     pod: &Pod,
     pod_name: &str,
     container: &str,
     all: Vec<ContainerStatus>,
     previous: bool,
-) -> Result<ContainerStatus, String> {
+) -> Result<Result<ContainerStatus, String>, String> {
+    let about = format!("container {container:?} in pod {pod_name:?}");
+    let told = pod.status.as_ref().and_then(|status| {
+        let lists = [&status.container_statuses, &status.init_container_statuses];
+        lists.into_iter().flatten().flatten().find(|one| one.name == container)
+    });
+    if previous {
+        let told = told.ok_or_else(|| format!("{about} is not available"))?;
+        let last = told.last_state.as_ref().and_then(|state| state.terminated.as_ref()?.container_id.clone());
+        let id = last.ok_or_else(|| format!("previous terminated {about} not found"))?;
+        let is_it = |one: &ContainerStatus| id.ends_with(&format!("://{}", one.id));
+        return Ok(all.into_iter().find(is_it).ok_or(id));
+    }
     let mut own: Vec<ContainerStatus> = all.into_iter().filter(|one| one.name == container).collect();
     own.sort_by_key(|one| std::cmp::Reverse((one.attempt, one.created_at)));
-    let mut started = own.into_iter().filter(|one| one.state != ContainerState::Created);
-    let newest = started.next();
-    if previous {
-        return started
-            .next()
-            .ok_or_else(|| format!("previous terminated container {container:?} in pod {pod_name:?} not found"));
+    if let Some(newest) = own.into_iter().find(|one| one.state != ContainerState::Created) {
+        return Ok(Ok(newest));
     }
-    newest.ok_or_else(|| {
-        let status = pod.status.as_ref();
-        let statuses = status.and_then(|status| status.container_statuses.as_ref()).into_iter();
-        let init = status.and_then(|status| status.init_container_statuses.as_ref());
-        let mut statuses = statuses.chain(init).flatten();
-        let waiting = statuses.find(|one| one.name == container).and_then(|one| one.state.as_ref()?.waiting.as_ref());
-        match waiting.and_then(|waiting| waiting.reason.as_deref()) {
-            Some(reason) => format!("container {container:?} in pod {pod_name:?} is waiting to start: {reason}"),
-            None => format!("container {container:?} in pod {pod_name:?} is not available"),
-        }
+    let state = told.ok_or_else(|| format!("{about} is not available"))?.state.as_ref();
+    if state.is_some_and(|state| state.terminated.is_some()) {
+        return Err(format!("{about} is terminated"));
+    }
+    Err(match state.and_then(|state| state.waiting.as_ref()).map(|waiting| waiting.reason.as_deref()) {
+        Some(Some("ErrImagePull")) => format!("{about} is waiting to start: image can't be pulled"),
+        Some(Some("ImagePullBackOff")) => format!("{about} is waiting to start: trying and failing to pull image"),
+        Some(reason) => format!("{about} is waiting to start: {}", reason.unwrap_or_default()),
+        None => format!("{about} is waiting to start - no logs yet"),
     })
 }
 
@@ -142,6 +153,7 @@ fn wish(query: &HashMap<String, String>, now: Timestamp) -> Option<Wish> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn options_are_read_and_nonsense_is_refused() {
@@ -156,5 +168,40 @@ mod tests {
             assert!(read(&[(key, value)]).is_none(), "{key}={value}");
         }
         assert!(read(&[("sinceSeconds", "1"), ("sinceTime", "2026-01-01T00:00:00Z")]).is_none());
+    }
+
+    #[test]
+    fn a_container_without_a_log_is_told_by_its_state() {
+        let pod = |status: Value| -> Pod { serde_json::from_value(json!({ "status": status })).unwrap() };
+        let told = |mut of_c: Value| {
+            of_c.as_object_mut().unwrap().extend(
+                json!({"name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 0})
+                    .as_object()
+                    .unwrap()
+                    .clone(),
+            );
+            pod(json!({ "containerStatuses": [of_c] }))
+        };
+        let waiting = |reason: &str| told(json!({"state": {"waiting": {"reason": reason}}}));
+        let ended = |id: &str| json!({"terminated": {"exitCode": 1, "containerID": id}});
+        let about = "container \"c\" in pod \"p\"";
+        for (pod, previous, words) in [
+            (pod(json!({})), false, format!("{about} is not available")),
+            (pod(json!({})), true, format!("{about} is not available")),
+            (waiting("ContainerCreating"), true, format!("previous terminated {about} not found")),
+            (waiting("ContainerCreating"), false, format!("{about} is waiting to start: ContainerCreating")),
+            (waiting("ErrImagePull"), false, format!("{about} is waiting to start: image can't be pulled")),
+            (
+                waiting("ImagePullBackOff"),
+                false,
+                format!("{about} is waiting to start: trying and failing to pull image"),
+            ),
+            (told(json!({"state": ended("")})), false, format!("{about} is terminated")),
+            (told(json!({})), false, format!("{about} is waiting to start - no logs yet")),
+        ] {
+            assert_eq!(choose(&pod, "p", "c", Vec::new(), previous), Err(words));
+        }
+        let crashing = told(json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended("r://2")}));
+        assert_eq!(choose(&crashing, "p", "c", Vec::new(), true), Ok(Err("r://2".to_owned())));
     }
 }

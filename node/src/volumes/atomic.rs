@@ -5,7 +5,7 @@ use rand::Rng;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 
 use super::payload::{File, Payload};
@@ -14,6 +14,9 @@ const DATA: &str = "..data";
 const NEW_DATA: &str = "..data_tmp";
 /// Everybody may list and enter; the files have modes of their own.
 const FOLDER_MODE: u32 = 0o755;
+/// What the volume's group may do with its files, and its folders; new files belong to the folder's group.
+const GROUP_READS: u32 = 0o440;
+const GROUP_ENTERS: u32 = 0o2110;
 
 /// Writes the payload; does nothing when it is there already. `group` gets read access to every file.
 ///
@@ -52,10 +55,25 @@ pub fn write(target: &Path, payload: &Payload, group: Option<u32>) -> io::Result
             remove_link(&entry.path())?;
         }
     }
-    match old {
-        Some(old) => fs::remove_dir_all(target.join(old)),
-        None => Ok(()),
+    if let Some(old) = old {
+        fs::remove_dir_all(target.join(old))?;
     }
+    group.map_or(Ok(()), |group| give(target, group))
+}
+
+/// Gives the folder and all that is in it to the group, which may read it (upstream: `SetVolumeOwnership`).
+fn give(path: &Path, group: u32) -> io::Result<()> {
+    lchown(path, None, Some(group))?;
+    let found = fs::symlink_metadata(path)?;
+    if found.is_symlink() {
+        return Ok(());
+    }
+    let mode = found.permissions().mode();
+    if !found.is_dir() {
+        return set_mode(path, mode | GROUP_READS);
+    }
+    set_mode(path, mode | GROUP_READS | GROUP_ENTERS)?;
+    fs::read_dir(path)?.try_for_each(|entry| give(&entry?.path(), group))
 }
 
 fn write_file(folder: &Path, path: &str, file: &File, group: Option<u32>) -> io::Result<()> {
@@ -65,14 +83,14 @@ fn write_file(folder: &Path, path: &str, file: &File, group: Option<u32>) -> io:
         set_mode(parent, FOLDER_MODE)?;
     }
     fs::write(&path, &file.data)?;
-    if file.owner.is_some() || group.is_some() {
-        chown(&path, file.owner, group)?;
+    if file.owner.is_some() {
+        chown(&path, file.owner, None)?;
     }
     set_mode(&path, mode(file, group))
 }
 
 fn mode(file: &File, group: Option<u32>) -> u32 {
-    if group.is_some() { file.mode | 0o440 } else { file.mode }
+    if group.is_some() { file.mode | GROUP_READS } else { file.mode }
 }
 
 fn is_current(data: &Path, payload: &Payload, group: Option<u32>) -> io::Result<bool> {
@@ -117,6 +135,7 @@ fn remove_link(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     fn payload(files: &[(&str, &str)]) -> Payload {
         let file = |text: &str| File { data: text.as_bytes().to_vec(), mode: 0o640, owner: None };
@@ -142,5 +161,17 @@ mod tests {
         assert!(fs::symlink_metadata(root.join("d")).is_err(), "a file that is gone leaves no link");
         assert!(!root.join(first).exists(), "the old folder is removed");
         assert_eq!(fs::read_dir(root).unwrap().count(), 4, "a, e, ..data and one dated folder");
+    }
+
+    #[test]
+    fn a_group_owns_folders_files_and_links_and_reads_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let group = rustix::process::getgid().as_raw();
+        let file = File { data: b"1".to_vec(), mode: 0o600, owner: None };
+        write(root, &[("d/a".to_owned(), file)].into(), Some(group)).unwrap();
+        let mode = |name: &str| fs::metadata(root.join(name)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode("d/a"), mode("d"), mode("..data"), mode("") & 0o2550), (0o640, 0o2755, 0o2755, 0o2550));
+        assert_eq!(fs::symlink_metadata(root.join("d")).unwrap().gid(), group);
     }
 }

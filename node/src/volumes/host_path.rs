@@ -25,16 +25,42 @@ pub fn check(path: &Path, kind: &str) -> Result<(), String> {
         }
         _ => {}
     }
-    let found = fs::metadata(path).ok().map(|meta| meta.file_type());
-    let (is, name): (bool, &str) = match kind {
-        "Directory" | "DirectoryOrCreate" => (found.is_some_and(|kind| kind.is_dir()), "a directory"),
-        "File" | "FileOrCreate" => (found.is_some_and(|kind| kind.is_file()), "a file"),
-        "Socket" => (found.is_some_and(|kind| kind.is_socket()), "a socket file"),
-        "CharDevice" => (found.is_some_and(|kind| kind.is_char_device()), "a character device"),
-        "BlockDevice" => (found.is_some_and(|kind| kind.is_block_device()), "a block device"),
+    let (wanted, name) = match kind {
+        "Directory" | "DirectoryOrCreate" => ("Directory", "directory"),
+        "File" | "FileOrCreate" => ("File", "file"),
+        "Socket" => ("Socket", "socket file"),
+        "CharDevice" => ("CharDevice", "character device"),
+        "BlockDevice" => ("BlockDevice", "block device"),
         other => return Err(format!("{other} is an invalid volume type")),
     };
-    if is { Ok(()) } else { Err(format!("hostPath type check failed: {} is not {name}", path.display())) }
+    let path_shown = path.display();
+    match found(path) {
+        Ok(found) if found == wanted => Ok(()),
+        Ok(found) => Err(format!("hostPath type check failed: {path_shown} is not a {name}, it's a {found}")),
+        Err(why) => Err(format!(
+            "hostPath type check failed, {path_shown} is not a {name}, unable to determine its type: {why}"
+        )),
+    }
+}
+
+/// What the path is, in the words of the API.
+fn found(path: &Path) -> Result<&'static str, String> {
+    let kind = match fs::metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(format!("path {path:?} does not exist"));
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let kinds = [
+        (kind.is_dir(), "Directory"),
+        (kind.is_file(), "File"),
+        (kind.is_socket(), "Socket"),
+        (kind.is_char_device(), "CharDevice"),
+        (kind.is_block_device(), "BlockDevice"),
+    ];
+    let found = kinds.into_iter().find_map(|(is, name)| is.then_some(name));
+    found.ok_or_else(|| "only recognise file, directory, socket, block device and character device".to_owned())
 }
 
 #[cfg(test)]
@@ -53,14 +79,19 @@ mod tests {
         check(&at("f"), "File").unwrap();
         check(Path::new("/dev/null"), "CharDevice").unwrap();
         for (name, kind, what) in [
-            ("f", "Directory", "a directory"),
-            ("d", "File", "a file"),
-            ("none", "Socket", "a socket file"),
-            ("f", "BlockDevice", "a block device"),
-            ("d", "FileOrCreate", "a file"),
+            ("f", "Directory", "directory, it's a File"),
+            ("d", "File", "file, it's a Directory"),
+            ("f", "BlockDevice", "block device, it's a File"),
+            ("d", "FileOrCreate", "file, it's a Directory"),
         ] {
-            let want = format!("hostPath type check failed: {} is not {what}", at(name).display());
+            let want = format!("hostPath type check failed: {} is not a {what}", at(name).display());
             assert_eq!(check(&at(name), kind).unwrap_err(), want);
         }
+        let (none, path) = (at("none"), at("none").display().to_string());
+        let want = format!(
+            "hostPath type check failed, {path} is not a socket file, unable to determine its type: path {path:?} does not \
+             exist"
+        );
+        assert_eq!(check(&none, "Socket").unwrap_err(), want);
     }
 }

@@ -10,10 +10,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path};
 
-/// Mode of folders made on the way.
-const FOLDER_MODE: u32 = 0o755;
+/// Mode of folders made on the way, until they have the volume's.
+const FOLDER_MODE: u32 = 0o700;
 
-/// Opens `path` in the volume; folders that are missing are made.
+/// Opens `path` in the volume; folders that are missing are made, with the mode of the volume's folder.
 ///
 /// # Errors
 /// The path leads out of the volume, or cannot be made.
@@ -22,7 +22,9 @@ pub fn open(volume: &Path, path: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         openat2(at, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
     };
-    let root: OwnedFd = fs::File::open(volume)?.into();
+    let root = fs::File::open(volume)?;
+    let mode = root.metadata()?.permissions();
+    let root: OwnedFd = root.into();
     let mut done = std::path::PathBuf::new();
     for component in Path::new(path).components() {
         let name = match component {
@@ -33,7 +35,10 @@ pub fn open(volume: &Path, path: &str) -> io::Result<OwnedFd> {
         let parent = if done.as_os_str().is_empty() { Path::new(".") } else { done.as_path() };
         match beneath(&root, &done.join(name)) {
             Ok(_) => {}
-            Err(rustix::io::Errno::NOENT) => mkdirat(beneath(&root, parent)?, name, Mode::from_raw_mode(FOLDER_MODE))?,
+            Err(rustix::io::Errno::NOENT) => {
+                mkdirat(beneath(&root, parent)?, name, Mode::from_raw_mode(FOLDER_MODE))?;
+                fs::set_permissions(by_descriptor(&beneath(&root, &done.join(name))?), mode.clone())?;
+            }
             Err(error) => return Err(error.into()),
         }
         done.push(name);
@@ -47,7 +52,7 @@ pub fn open(volume: &Path, path: &str) -> io::Result<OwnedFd> {
 /// # Errors
 /// The kernel refused.
 pub fn bind(source: &OwnedFd, target: &Path) -> io::Result<()> {
-    let name = format!("/proc/self/fd/{}", source.as_raw_fd());
+    let name = by_descriptor(source);
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -59,10 +64,15 @@ pub fn bind(source: &OwnedFd, target: &Path) -> io::Result<()> {
     Ok(mount_bind(name.as_str(), target)?)
 }
 
+/// A path to what is open, whatever lies under its name by now.
+fn by_descriptor(open: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", open.as_raw_fd())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
     fn paths_inside_are_made_and_links_out_are_refused() {
@@ -72,6 +82,10 @@ mod tests {
         fs::write(folder.path().join("secret"), "x").unwrap();
         open(&volume, "a/b").unwrap();
         assert!(volume.join("a/b").is_dir());
+        fs::set_permissions(&volume, fs::Permissions::from_mode(0o1777)).unwrap();
+        open(&volume, "all/of").unwrap();
+        let mode = |path: &str| fs::metadata(volume.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode("all"), mode("all/of")), (0o1777, 0o1777));
         symlink("a", volume.join("inside")).unwrap();
         open(&volume, "inside/b").unwrap();
         symlink("../secret", volume.join("relative")).unwrap();

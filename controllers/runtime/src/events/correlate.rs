@@ -17,7 +17,7 @@ const MESSAGES_MAX: usize = 10;
 const COMBINED_SECONDS: i64 = 600;
 /// Until an event of the newer form that repeats itself is a new one (upstream: 6 min).
 const SERIES_SECONDS: i64 = 360;
-/// Events of one source about one object at once; further ones wait for the refill (upstream: 25).
+/// Events of one source and type about one object at once; further ones wait for the refill (upstream: 25).
 const BURST_EVENTS: f64 = 25.0;
 /// Until one more of them is let through (upstream: 5 min).
 const REFILL_SECONDS: f64 = 300.0;
@@ -75,10 +75,11 @@ impl Correlator {
             format!("{similar}\n{}", note.message)
         } else {
             note.message.insert_str(0, COMBINED);
+            note.is_combined = true;
             similar
         };
         let decision = self.count(key, name, now, None);
-        if self.is_too_much(about, now) { Decision::Drop } else { decision }
+        if self.is_too_much(format!("{about}\n{:?}", note.level), now) { Decision::Drop } else { decision }
     }
 
     fn count(&mut self, key: String, name: &str, now: Timestamp, seconds_max: Option<i64>) -> Decision {
@@ -134,6 +135,7 @@ mod tests {
             message: message.to_owned(),
             object: ObjectReference { uid: Some("u".to_owned()), ..ObjectReference::default() },
             action,
+            is_combined: false,
         }
     }
 
@@ -166,6 +168,21 @@ mod tests {
         assert_eq!((&decisions[25].0, &decisions[26].0), (&Decision::Drop, &Decision::Drop));
         assert_eq!(decide(&mut correlator, "28", 300).0, Decision::Repeat("10".to_owned(), 19));
         assert_eq!(decide(&mut correlator, "29", 1000), (Decision::Create, "29".to_owned()));
+    }
+
+    #[test]
+    fn each_type_has_a_burst_of_its_own_and_a_combined_event_says_that_it_is_one() {
+        let mut correlator = Correlator::default();
+        for turn in 1..=26 {
+            let last = decide(&mut correlator, &turn.to_string(), 0).0;
+            assert_eq!(last == Decision::Drop, turn == 26, "{turn}");
+        }
+        let mut other = Note { level: Level::Warning, ..note("w", None) };
+        assert_eq!(correlator.decide(&mut other, "w", at(0)), Decision::Create);
+        assert!(!other.is_combined);
+        let mut late = note("27", None);
+        correlator.decide(&mut late, "27", at(0));
+        assert!(late.is_combined);
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(crate) fn a_pod_that_takes_too_much_storage_is_evicted(cluster: &Cluster) ->
     )?;
     let condition =
         "kubectl get pod greedy-volume -o jsonpath='{.status.conditions[0].type} {.status.conditions[0].reason}'";
-    cluster.until(condition, "DisruptionTarget TerminationByKubelet")?;
+    cluster.until(condition, "PodReadyToStartContainers PodSandboxNotReady")?;
     cluster.until_holds(
         "kubectl get events --field-selector involvedObject.name=greedy-volume,reason=Evicted",
         words.trim(),

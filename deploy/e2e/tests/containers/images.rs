@@ -25,7 +25,7 @@ spec:
         IMAGE.to_uppercase()
     ))?;
     let told = |name: &str| format!("kubectl get pod {name} -o jsonpath='{{{WAITING}.reason}}: {{{WAITING}.message}}'");
-    let words = "rpc error: code = Unknown desc = failed to pull and unpack image \"127.0.0.1:1/nothing:1\": \
+    let words = "failed to pull and unpack image \"127.0.0.1:1/nothing:1\": \
         failed to resolve reference \"127.0.0.1:1/nothing:1\": ";
     cluster.until_holds(
         &told("no-image"),

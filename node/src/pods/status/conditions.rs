@@ -2,12 +2,21 @@
 
 use super::{Look, seconds};
 use crate::pods::observed::is_sidecar;
-use crate::pods::plan::EVICTED;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PodCondition as Condition, PodStatus};
 use serde_json::{Value, json};
 
 const DISRUPTION_TARGET: &str = "DisruptionTarget";
+const NO_SANDBOX: &str = "PodSandboxNotReady";
+/// The conditions that only the agent writes.
+const OWN: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+
+/// What others have said of a pod of which the agent says nothing, since it was refused.
+pub(super) fn of_refused(old: &PodStatus) -> Value {
+    let others = old.conditions.iter().flatten().filter(|condition| !OWN.contains(&condition.type_.as_str()));
+    let others: Vec<&Condition> = others.collect();
+    if others.is_empty() { Value::Null } else { json!(others) }
+}
 
 impl Look<'_> {
     pub(super) fn conditions(
@@ -73,9 +82,13 @@ impl Look<'_> {
                 Some(format!("containers with incomplete status: [{incomplete}]")),
             )
         };
-        let has_sandbox = self.observed.sandbox().is_some();
+        let ready_to_start = match (self.observed.sandboxes.is_empty(), self.observed.sandbox().is_some()) {
+            (_, true) => ("True", None, None),
+            (true, _) => ("False", Some(NO_SANDBOX), Some("no pod sandbox exists".to_owned())),
+            (false, _) => ("False", Some(NO_SANDBOX), Some("pod sandbox is not ready".to_owned())),
+        };
         let own = [
-            ("PodReadyToStartContainers", (if has_sandbox { "True" } else { "False" }, None, None)),
+            ("PodReadyToStartContainers", ready_to_start),
             ("Initialized", initialised),
             ("Ready", ready),
             ("ContainersReady", containers_ready),
@@ -98,18 +111,7 @@ impl Look<'_> {
             }
             conditions.push(condition);
         }
-        let mut ours = vec!["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
-        if let Some(failure) = self.plan.failure.as_ref().filter(|failure| failure.reason == EVICTED) {
-            ours.push(DISRUPTION_TARGET);
-            let before = conditions_of.iter().find(|condition| condition.type_ == DISRUPTION_TARGET);
-            let since = before.and_then(|condition| condition.last_transition_time.as_ref()).map_or(now, |time| time.0);
-            conditions.push(json!({
-                "type": DISRUPTION_TARGET, "status": "True", "reason": "TerminationByKubelet",
-                "message": failure.message, "lastTransitionTime": seconds(since),
-                "observedGeneration": self.pod.metadata.generation,
-            }));
-        }
-        let others = conditions_of.iter().filter(|condition| !ours.contains(&condition.type_.as_str()));
+        let others = conditions_of.iter().filter(|condition| !OWN.contains(&condition.type_.as_str()));
         let others: Vec<Value> = others.filter_map(|other| serde_json::to_value(other).ok()).collect();
         conditions.splice(0..0, others);
         // It comes before what the agent finds out anew each time.

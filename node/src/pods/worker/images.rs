@@ -128,7 +128,7 @@ impl Worker {
         for one in tries {
             match self.shared.runtime.pull_image(image, one).await {
                 Ok(_) => return Ok(Ok(())),
-                Err(error) => errors.push(error.to_string()),
+                Err(error) => errors.push(pull_words(&error.message).to_owned()),
             }
         }
         errors.dedup();
@@ -142,6 +142,11 @@ impl Worker {
         self.context.waiting.insert(name.to_owned(), (reason.to_owned(), message));
         false
     }
+}
+
+/// A code that says nothing is left out, as upstream does for pulls.
+fn pull_words(message: &str) -> &str {
+    message.strip_prefix("rpc error: code = Unknown desc = ").unwrap_or(message)
 }
 
 /// As Go prints durations, cut to milliseconds: `85ms`, `1.204s`, `1m3.5s`.
@@ -170,6 +175,13 @@ mod tests {
             assert_eq!(pulls.backing_off("x", at(wait - 1)), Some("gone"));
             assert_eq!(pulls.backing_off("x", at(wait)), None);
         }
+    }
+
+    #[test]
+    fn a_pull_that_failed_is_told_without_a_code_that_says_nothing() {
+        assert_eq!(pull_words("rpc error: code = Unknown desc = no: host"), "no: host");
+        let known = "rpc error: code = NotFound desc = no such image";
+        assert_eq!(pull_words(known), known);
     }
 
     #[test]

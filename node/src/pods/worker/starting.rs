@@ -6,7 +6,6 @@ use crate::pods::config;
 use crate::pods::observed::Observed;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use node_cri::ContainerState;
 use std::sync::Arc;
 
 const CONFIG_ERROR: &str = "CreateContainerConfigError";
@@ -19,6 +18,7 @@ impl Worker {
         observed: &Observed,
         name: &str,
         attempt: u32,
+        after: Option<Timestamp>,
     ) -> Result<bool, Failure> {
         let spec = pod.spec.clone().unwrap_or_default();
         let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
@@ -41,8 +41,8 @@ impl Worker {
                 }
             }
         };
-        if let Some(last) = observed.newest(name).filter(|last| last.state != ContainerState::Created) {
-            self.backoff.restarted(name, last.finished_at.unwrap_or(last.created_at), Timestamp::now());
+        if let Some(ended) = after {
+            self.backoff.restarted(name, ended, Timestamp::now());
         }
         let created = runtime.create_container(&sandbox.id, &container_config, &sandbox_config).await;
         let id = match created {

@@ -116,9 +116,10 @@ impl<'a> Summary<'a> {
         (false, sidecar_restarts)
     }
 
-    /// The first container that waits or has ended gives the reason, hence from the last to the first.
+    /// The first container that waits or has ended gives the reason, hence from the last to the first; one that ended well
+    /// does not hide that others run or failed.
     fn look_at_containers(&mut self, status: &'a Value) {
-        let mut running = false;
+        let (mut running, mut failed) = (false, None);
         for container in list(status, "containerStatuses").iter().rev() {
             add_restarts(&mut self.restarts, container);
             let state = &container["state"];
@@ -127,14 +128,21 @@ impl<'a> Summary<'a> {
                 self.reason = waiting.to_owned();
             } else if has(state, "terminated") {
                 self.reason = ended(&state["terminated"]);
+                if int(&state["terminated"], "exitCode").unwrap_or(0) != 0 {
+                    failed = Some(self.reason.clone());
+                }
             } else if flag(container, "ready") && has(state, "running") {
                 running = true;
                 self.ready += 1;
             }
         }
-        if self.reason == "Completed" && running {
-            let reason = if has_true_condition(status, "Ready") { "Running" } else { "NotReady" };
-            self.reason = reason.to_owned();
+        if self.reason == "Completed" {
+            self.reason = match (running, failed) {
+                (true, _) if has_true_condition(status, "Ready") => "Running".to_owned(),
+                (_, Some(reason)) => reason,
+                (true, None) => "NotReady".to_owned(),
+                (false, None) => return,
+            };
         }
     }
 }

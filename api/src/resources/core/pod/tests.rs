@@ -430,6 +430,14 @@ fn the_status_of_a_row_tells_how_the_containers_are() {
             "1/1 | Running | 0",
         ),
         (json!({"phase": "Running", "containerStatuses": [ended(0, "Completed"), running]}), "1/1 | NotReady | 0"),
+        (
+            json!({"phase": "Failed", "containerStatuses": [ended(0, "Completed"), ended(1, "Error"), ended(2, "Late")]}),
+            "0/1 | Error | 0",
+        ),
+        (
+            json!({"phase": "Running", "containerStatuses": [ended(0, "Completed"), ended(1, "Error"), running]}),
+            "1/1 | Error | 0",
+        ),
     ] {
         let mut pod = pod();
         pod["status"] = status;
