@@ -203,7 +203,7 @@ impl Call<'_> {
     /// Whether the path has a namespace exactly where the kind has one.
     fn is_in_scope(&self) -> bool {
         let info = &self.cx.info;
-        let has_namespace = !info.namespace().is_empty() && info.resource() != "namespaces";
+        let has_namespace = !info.namespace().is_empty() && !info.is_namespace_itself();
         match self.kind.info.namespaced {
             true => has_namespace || info.name().is_empty(),
             false => !has_namespace,

@@ -22,8 +22,10 @@ pub fn of(info: &RequestInfo, query: &str) -> Result<Option<Duration>, Status> {
     let Some(asked) = request_info::parameter(query, "timeout").filter(|value| !value.is_empty()) else {
         return Ok(Some(limit));
     };
-    match go_duration(&asked) {
-        Some(asked) if asked.is_zero() => Ok(Some(limit)),
+    // What is no time at all says nothing, forward or backward.
+    let (is_negative, length) = asked.strip_prefix('-').map_or((false, asked.as_ref()), |length| (true, length));
+    match go_duration(length) {
+        Some(asked) if asked.is_zero() || is_negative => Ok(Some(limit)),
         Some(asked) => Ok(Some(asked.min(limit))),
         None => Err(Status::bad_request(format!(
             "invalid timeout specified in the request URL - time: invalid duration {}",
@@ -100,6 +102,7 @@ mod tests {
         assert_eq!(seconds("timeout=5s"), Ok(Some(5)));
         assert_eq!(seconds("timeout=5m"), Ok(Some(60)));
         assert_eq!(seconds("timeout=0"), Ok(Some(60)));
+        assert_eq!(seconds("timeout=-5s"), Ok(Some(60)));
         assert_eq!(seconds("watch=1&timeout=5s"), Ok(None));
         assert_eq!(
             seconds("timeout=soon").expect_err("no duration").message,

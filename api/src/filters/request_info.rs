@@ -98,7 +98,7 @@ pub struct RequestInfo {
     selected_name: Option<Box<str>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
     start: u16,
     end: u16,
@@ -220,6 +220,11 @@ impl RequestInfo {
     /// The version in the group.
     pub fn version(&self) -> &str {
         self.text(self.version)
+    }
+
+    /// Whether the namespace is what the path names, and nothing within it.
+    pub fn is_namespace_itself(&self) -> bool {
+        self.namespace == self.name
     }
 
     /// The namespace; of a Namespace, its own name; empty for what has none and for all namespaces.

@@ -215,7 +215,7 @@ pub enum Input {
 /// # Errors
 /// 415 for everything that is not understood here, CBOR among it.
 pub fn input(headers: &HeaderMap) -> Result<Input, Status> {
-    match media_type(headers) {
+    match media_type(headers).to_ascii_lowercase().as_str() {
         "" | "application/json" => Ok(Input::Text(Format::Json)),
         "application/yaml" => Ok(Input::Text(Format::Yaml)),
         "application/vnd.kubernetes.protobuf" => Ok(Input::Protobuf),

@@ -167,6 +167,8 @@ impl App {
     async fn authorized(&self, cx: &RequestContext, request: Request<RequestBody>) -> Response<Body> {
         let outcome = match authorize::check(&self.authorizer, &cx.user, &cx.info) {
             Err(status) => Ok(unsniffed(handlers::refuse(&request.into_parts().0, &status))),
+            // Upstream's mux knows no path that begins so.
+            Ok(()) if cx.info.path().starts_with("//") => Ok(not_found()),
             Ok(()) if cx.info.is_resource() => Ok(self.handlers.serve(cx, request).await),
             Ok(()) => {
                 let (head, _) = request.into_parts();
@@ -208,6 +210,7 @@ impl App {
             "/openid/v1/jwks" => Some(jwks::keys(&self.tokens)),
             "/.well-known/openid-configuration" => Some(jwks::configuration(&self.tokens, self.served_at)),
             "" if info.path().len() > 1 => None,
+            _ if info.path() == "/openapi/v3/" => return self.nothing_at(info.path()),
             _ if path.starts_with("/openapi/") => self.openapi.answer(path, query, headers),
             _ => self.discovery.answer(path, headers)?,
         };

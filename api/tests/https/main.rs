@@ -324,7 +324,11 @@ async fn what_a_router_has_is_read_by_get_alone_and_the_rest_by_any_method() {
     let text = "Internal Server Error: \"/api/v1/watch\": failed to create RequestInfo: unable to determine kind and \
                 namespace from url, /api/v1/watch\n";
     assert_eq!((watch.code, watch.text.as_str()), (500, text));
-    assert_eq!(admin.get("//").await.code, 404);
+    for path in
+        ["//", "//api/v1/namespaces/default", "//livez", "/openapi/v3/", "/api/v1/namespaces/default/namespaces"]
+    {
+        assert_eq!(admin.get(path).await.code, 404, "{path}");
+    }
 }
 
 #[tokio::test]

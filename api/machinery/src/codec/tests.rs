@@ -48,12 +48,28 @@ fn nesting_is_bounded_in_both_formats() {
 }
 
 #[test]
-fn yaml_aliases_and_bombs_are_refused_and_bad_utf8_as_far_as_upstream_does() {
-    let bomb = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n";
+fn yaml_bombs_are_refused_and_bad_utf8_as_far_as_upstream_does() {
+    let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..9 {
+        let items = vec![format!("*a{}", level - 1); 10].join(",");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
     assert!(decode(Format::Yaml, bomb.as_bytes()).is_err());
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 900].join(","));
+    assert!(decode(Format::Yaml, long.as_bytes()).is_err());
     assert!(decode(Format::Yaml, b"a: b: c").unwrap_err().to_string().starts_with("yaml: line 1"));
     assert_eq!(decode(Format::Json, b"{\"a\":\"\xff\"}").unwrap().value, json!({"a": "\u{fffd}"}), "as Go reads it");
     assert!(decode(Format::Yaml, b"a: \xff").is_err());
+}
+
+#[test]
+fn what_is_anchored_in_yaml_is_said_again() {
+    let text = "base: &base {a: b, c: d}\ncopy: *base\nmerged:\n  <<: *base\n  c: e\nlist: [&one 1, *one]\n";
+    assert_eq!(
+        decode(Format::Yaml, text.as_bytes()).unwrap().value,
+        json!({"base": {"a": "b", "c": "d"}, "copy": {"a": "b", "c": "d"}, "merged": {"a": "b", "c": "e"}, "list": [1, 1]})
+    );
+    assert!(decode(Format::Yaml, b"a: *nothing").is_err());
 }
 
 // proves: AM-26

@@ -1,10 +1,11 @@
-//! YAML in and out. Of several documents the first, no aliases or anchors (a few bytes of them can describe gigabytes).
+//! YAML in and out. Of several documents the first. A few bytes of aliases can describe gigabytes, so that what they repeat
+//! is bounded.
 
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
-use serde_saphyr::{Options, budget, options};
+use serde_saphyr::{Options, alias_limits, budget, options};
 
 use super::build::{Findings, Seed};
 use super::{DecodeError, Decoded};
@@ -16,6 +17,15 @@ const NESTING_DEPTH_MAX: usize = 64;
 
 /// Scalars, lists and maps of one document. A body of 3 MiB cannot hold more than this and mean anything.
 const NODES_MAX: usize = 1_000_000;
+
+/// Anchors of one document, and aliases of them. Far more than anybody writes.
+const ALIASES_MAX: usize = 1_000;
+
+/// Scalars, lists and maps that aliases repeat, all together.
+const REPEATED_NODES_MAX: usize = 4_000;
+
+/// Text behind anchors: with the limit above, aliases make at most 64 MiB of a document.
+const ANCHORED_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
     let text = std::str::from_utf8(body).map_err(|_| DecodeError::Yaml("invalid leading UTF-8 octet".into()))?;
@@ -45,14 +55,16 @@ pub(super) fn encode(value: &Value) -> Bytes {
 fn limits(duplicate_keys: DuplicateKeyPolicy) -> Options {
     options! {
         budget: budget! {
-            max_aliases: 0,
-            max_anchors: 0,
+            max_aliases: ALIASES_MAX,
+            max_anchors: ALIASES_MAX,
+            max_recorded_anchor_bytes: ANCHORED_BYTES_MAX,
             max_depth: NESTING_DEPTH_MAX,
             max_documents: 1,
             max_nodes: NODES_MAX,
             max_events: 4 * NODES_MAX,
-            max_merge_keys: 0,
+            max_merge_keys: ALIASES_MAX,
         },
+        alias_limits: alias_limits! { max_total_replayed_events: REPEATED_NODES_MAX },
         duplicate_keys: duplicate_keys,
         with_snippet: false,
     }

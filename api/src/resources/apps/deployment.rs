@@ -10,6 +10,7 @@ use crate::resources::value::{
 };
 use crate::resources::{cells, check};
 use api_machinery::field::{Error, ErrorList, Path};
+use api_machinery::meta;
 use api_machinery::names;
 use api_machinery::selector::LabelSelector;
 use jiff::Timestamp;
@@ -123,8 +124,12 @@ impl Strategy for Deployment {
         errors
     }
 
-    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
-        warnings::of_template(&object["spec"]["template"], &Path::of(&["spec", "template"]))
+    /// An update that changes nothing of what is wanted is not told again what is odd about it.
+    fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        match old {
+            Some(old) if meta::generation(old) == meta::generation(object) => Vec::new(),
+            _ => warnings::of_template(&object["spec"]["template"], &Path::of(&["spec", "template"])),
+        }
     }
 
     fn columns(&self) -> &'static [Column] {

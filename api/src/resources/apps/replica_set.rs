@@ -8,6 +8,7 @@ use crate::resources::pod_spec::default_template;
 use crate::resources::value::{child, default_absent, drop_zero, int, name, set};
 use crate::resources::{cells, check};
 use api_machinery::field::{ErrorList, Path};
+use api_machinery::meta;
 use api_machinery::selector::LabelSelector;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -87,8 +88,12 @@ impl Strategy for ReplicaSet {
         errors
     }
 
-    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
-        warnings::of_template(&object["spec"]["template"], &Path::of(&["spec", "template"]))
+    /// An update that changes nothing of what is wanted is not told again what is odd about it.
+    fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        match old {
+            Some(old) if meta::generation(old) == meta::generation(object) => Vec::new(),
+            _ => warnings::of_template(&object["spec"]["template"], &Path::of(&["spec", "template"])),
+        }
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -83,8 +83,8 @@ impl Strategy for EndpointSlice {
         validate(new, Some(old))
     }
 
-    fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
-        let is_deprecated = text(object, "addressType") == "FQDN";
+    fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        let is_deprecated = old.is_none() && text(object, "addressType") == "FQDN";
         is_deprecated.then(|| "spec.addressType: FQDN endpoints are deprecated".to_owned()).into_iter().collect()
     }
 

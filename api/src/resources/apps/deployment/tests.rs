@@ -147,3 +147,18 @@ fn a_row_and_the_scale_show_what_is_wanted_and_there() {
     );
     assert_eq!(Deployment.scale_selector(&object).as_deref(), Some("app=web"));
 }
+
+#[test]
+fn what_is_odd_about_a_template_is_told_when_what_is_wanted_changes() {
+    let odd = json!([{"name": "a", "image": "x", "ports": [{"containerPort": 80}, {"containerPort": 80}]}]);
+    let mut wanted = deployment(json!({}));
+    wanted["spec"]["template"]["spec"]["containers"] = odd;
+    let old = created(&Deployment, wanted);
+    assert_eq!(Deployment.warnings(&old, None).len(), 1);
+    let mut labelled = old.clone();
+    labelled["metadata"]["labels"] = json!({"a": "b"});
+    assert_eq!(Deployment.warnings(&updated(&Deployment, labelled, &old), Some(&old)), [""; 0]);
+    let mut scaled = old.clone();
+    scaled["spec"]["replicas"] = json!(5);
+    assert_eq!(Deployment.warnings(&updated(&Deployment, scaled, &old), Some(&old)).len(), 1);
+}
