@@ -171,7 +171,7 @@ fn without_leading_zeros(address: &str) -> String {
 
 /// An address that means a host of the network: neither unspecified, loopback nor link-local.
 pub(crate) fn ordinary_ip(value: &str, path: &Path, errors: &mut ErrorList) {
-    let Ok(address) = value.parse::<IpAddr>() else {
+    let Ok(address) = without_leading_zeros(value).parse::<IpAddr>() else {
         errors.push(Error::invalid(path, value, "must be a valid IP address"));
         return;
     };
@@ -270,6 +270,7 @@ mod tests {
         }
         assert_eq!(complaints(canonical_ip, "2001:DB8::1"), "must be in canonical form (\"2001:db8::1\")");
         assert_eq!(complaints(canonical_ip, "x"), invalid);
+        assert_eq!(complaints(ordinary_ip, "010.0.0.1"), "", "its zeros are somebody else's complaint");
     }
 
     // proves: AM-33

@@ -4,6 +4,7 @@
 //! a defaulted object.
 
 pub(crate) mod affinity;
+pub(crate) mod annotations;
 pub(crate) mod containers;
 pub(crate) mod defaults;
 pub(crate) mod env;

@@ -13,17 +13,12 @@ use crate::resources::lifecycle::{bump_generation, set_generation};
 use crate::resources::pod_spec::containers::validate_image_spaces;
 use crate::resources::pod_spec::defaults::{default_host_ports, default_requests, mirror_service_account};
 use crate::resources::pod_spec::whole::default_pod_requests;
-use crate::resources::pod_spec::{default_pod_spec, validate_pod_spec};
-use crate::resources::value::{annotation, child, default_absent, existing_mut, flag, has, int, keep, list, set, text};
+use crate::resources::pod_spec::{annotations, default_pod_spec, validate_pod_spec};
+use crate::resources::value::{child, default_absent, existing_mut, flag, has, int, keep, list, set, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use smallvec::smallvec;
-
-/// The annotation of pods that mirror a file on a node.
-const MIRROR: &str = "kubernetes.io/config.mirror";
-/// The annotation that orders the pods a workload removes first.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 static INFO: KindInfo = KindInfo {
     group: "",
@@ -50,6 +45,7 @@ impl Strategy for Pod {
     }
 
     fn default(&self, object: &mut Value) {
+        annotations::drop_unread(object);
         if let Some(status) = existing_mut(object, "status") {
             status::default_status(status);
         }
@@ -64,6 +60,7 @@ impl Strategy for Pod {
 
     fn prepare_for_create(&self, cx: &Cx<'_>, object: &mut Value) {
         set_generation(object, 1);
+        annotations::apply_app_armor(object);
         if let Some(spec) = existing_mut(object, "spec") {
             default_pod_requests(spec);
             if int(spec, "terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
@@ -102,6 +99,7 @@ impl Strategy for Pod {
             let text = "cannot be set until all schedulingGates have been cleared";
             errors.push(Error::forbidden(&path.child("nodeName"), text));
         }
+        annotations::validate_app_armor(object, &mut errors);
         errors
     }
 
@@ -109,7 +107,7 @@ impl Strategy for Pod {
         let mut errors = ErrorList::new();
         validate_annotations(new, &mut errors);
         validate_spec(new, &mut errors);
-        update::validate_mirror(new, old, &mut errors);
+        annotations::validate_update(new, old, &mut errors);
         update::validate_spec(&new["spec"], &old["spec"], &mut errors);
         errors
     }
@@ -230,17 +228,7 @@ fn validate_spec(object: &Value, errors: &mut ErrorList) {
 
 fn validate_annotations(object: &Value, errors: &mut ErrorList) {
     let path = Path::of(&["metadata", "annotations"]);
-    if let Some(value) = annotation(object, MIRROR)
-        && text(&object["spec"], "nodeName").is_empty()
-    {
-        let text = "must set spec.nodeName if mirror pod annotation is set";
-        errors.push(Error::invalid(&path.key(MIRROR), value, text));
-    }
-    if let Some(cost) = annotation(object, DELETION_COST)
-        && (cost.parse::<i32>().is_err() || cost.starts_with('+') || (cost.len() > 1 && cost.starts_with('0')))
-    {
-        errors.push(Error::invalid(&path.key(DELETION_COST), cost, "must be a 32bit integer"));
-    }
+    annotations::validate(&object["metadata"], &object["spec"], &path, errors);
 }
 
 #[cfg(test)]

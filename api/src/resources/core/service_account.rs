@@ -2,10 +2,13 @@
 
 use crate::registry::strategy::{ALL_VERBS, Column, KindInfo, NameRule, Strategy, Subresource};
 use crate::resources::cells;
-use crate::resources::value::{items_mut, name, text};
+use crate::resources::value::{annotation, items_mut, name, text};
 use api_machinery::field::ErrorList;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+/// The annotation that keeps pods from other secrets than those that the account names.
+const ENFORCE: &str = "kubernetes.io/enforce-mountable-secrets";
 
 static INFO: KindInfo = KindInfo {
     group: "",
@@ -45,6 +48,17 @@ impl Strategy for ServiceAccount {
         ErrorList::new()
     }
 
+    fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        let enforces = |object: &Value| annotation(object, ENFORCE) == Some("true");
+        if !enforces(object) || old.is_some_and(enforces) {
+            return Vec::new();
+        }
+        vec![format!(
+            "metadata.annotations[{ENFORCE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to \
+             mounted secrets"
+        )]
+    }
+
     fn returns_deleted_object(&self) -> bool {
         true
     }
@@ -71,6 +85,15 @@ mod tests {
         let given =
             json!({"metadata": {"name": "a"}, "secrets": [{"name": "s", "namespace": "elsewhere", "uid": "1"}]});
         assert_eq!(created(&ServiceAccount, given)["secrets"], json!([{"name": "s"}]));
+    }
+
+    #[test]
+    fn what_is_deprecated_is_told_when_it_begins() {
+        let account = |value: &str| json!({"metadata": {"name": "a", "annotations": {ENFORCE: value}}});
+        let told =
+            |new: &str, old: Option<&str>| ServiceAccount.warnings(&account(new), old.map(account).as_ref()).len();
+        assert_eq!([told("true", None), told("true", Some("false")), told("true", Some("true"))], [1, 1, 0]);
+        assert_eq!([told("false", None), told("false", Some("true"))], [0, 0]);
     }
 
     // proves: AM-30

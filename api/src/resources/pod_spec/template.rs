@@ -1,7 +1,7 @@
 //! Pod templates of workloads.
 
 use crate::resources::check;
-use crate::resources::pod_spec::{default_pod_spec, validate_pod_spec};
+use crate::resources::pod_spec::{annotations, default_pod_spec, validate_pod_spec};
 use crate::resources::value::{child, has, list, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::selector::LabelSelector;
@@ -11,6 +11,7 @@ use serde_json::Value;
 pub(crate) fn default_template(object: &mut Value) {
     if let Some(template) = child(object, "spec").and_then(|spec| child(spec, "template")) {
         child(template, "metadata");
+        annotations::drop_unread(template);
         if let Some(spec) = child(template, "spec") {
             default_pod_spec(spec);
         }
@@ -34,6 +35,7 @@ pub(crate) fn validate_template(
     check::labels(&metadata["labels"], &path.child("labels"), errors);
     check::annotations(&metadata["annotations"], &path.child("annotations"), errors);
     let spec = &template["spec"];
+    annotations::validate(metadata, spec, &path.child("annotations"), errors);
     let spec_path = path.child("spec");
     validate_pod_spec(spec, None, &spec_path, errors);
     if !list(spec, "ephemeralContainers").is_empty() {

@@ -1,9 +1,8 @@
 //! What an update of a pod may change: images, deadline, tolerations that are added, gates that are removed.
 
-use crate::resources::core::pod::MIRROR;
 use crate::resources::pod_spec::containers::validate_image_spaces;
 use crate::resources::pod_spec::scheduling::validate_tolerations;
-use crate::resources::value::{annotation, int, items_mut, keep, list, pairs, same, text};
+use crate::resources::value::{int, items_mut, keep, list, pairs, same, text};
 use api_machinery::field::{Error, ErrorList, Path};
 use api_machinery::schema::Schema;
 use api_machinery::textdiff;
@@ -13,18 +12,6 @@ const OTHER_FIELDS: &str = "pod updates may not change fields other than `spec.c
                             `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
                             `spec.tolerations` (only additions to existing tolerations),\
                             `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-
-/// The annotation of mirror pods stays as it is.
-pub(super) fn validate_mirror(new: &Value, old: &Value, errors: &mut ErrorList) {
-    let path = Path::of(&["metadata", "annotations"]).key(MIRROR);
-    match (annotation(new, MIRROR), annotation(old, MIRROR)) {
-        (Some(_), None) => errors.push(Error::forbidden(&path, "may not add mirror pod annotation")),
-        (new, Some(old)) if new != Some(old) => {
-            errors.push(Error::forbidden(&path, "may not remove or update mirror pod annotation"));
-        }
-        _ => {}
-    }
-}
 
 /// Checks a change of `spec`.
 pub(super) fn validate_spec(new: &Value, old: &Value, errors: &mut ErrorList) {

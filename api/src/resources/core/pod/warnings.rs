@@ -50,7 +50,7 @@ fn of_spec(pod: &Value, path: Option<&Path>, warnings: &mut Vec<String>) {
         deprecated::topology_key(constraint, &path, warnings);
         null_selector(constraint, &path, warnings);
     }
-    deprecated::annotations(&pod["metadata"], &metadata, warnings);
+    deprecated::annotations(&pod["metadata"], spec, &metadata, warnings);
     deprecated::volumes(spec, &path, warnings);
     repeated(spec, &path, "hostAliases", "ip", warnings);
     repeated(spec, &path, "imagePullSecrets", "name", warnings);

@@ -1,5 +1,6 @@
 //! Labels, annotations and volumes that have been replaced by others, or do nothing any more.
 
+use crate::resources::pod_spec::annotations::has_container;
 use crate::resources::value::{has, list, pairs, text};
 use api_machinery::field::Path;
 use serde_json::Value;
@@ -88,11 +89,14 @@ pub(super) fn topology_key(constraint: &Value, path: &Path, warnings: &mut Vec<S
     }
 }
 
-/// Annotations of a pod or a template.
-pub(super) fn annotations(metadata: &Value, path: &Path, warnings: &mut Vec<String>) {
+/// Annotations of a pod or a template, of containers that it has.
+pub(super) fn annotations(metadata: &Value, spec: &Value, path: &Path, warnings: &mut Vec<String>) {
     let names: Vec<&str> = pairs(metadata, "annotations").map(|(name, _)| name).collect();
     for (known, message) in ANNOTATIONS {
-        let means = |name: &&&str| **name == known || known.ends_with('/') && name.starts_with(known);
+        let means = |name: &&&str| match name.strip_prefix(known) {
+            Some(container) if known.ends_with('/') => has_container(spec, container),
+            rest => rest == Some(""),
+        };
         for name in names.iter().filter(means) {
             warnings.push(format!("{}: {message}", path.child("annotations").key(*name)));
         }

@@ -16,7 +16,9 @@ fn a_name_that_is_no_host_name_and_old_annotations_are_warned_about() {
     let annotations = json!({"scheduler.alpha.kubernetes.io/critical-pod": "", "security.alpha.kubernetes.io/sysctls": "a",
         "seccomp.security.alpha.kubernetes.io/pod": "runtime/default", "container.apparmor.security.beta.kubernetes.io/c": "x"});
     assert_eq!(
-        of_pod(&json!({"metadata": {"name": "a.b", "annotations": annotations}, "spec": {}})),
+        of_pod(
+            &json!({"metadata": {"name": "a.b", "annotations": annotations}, "spec": {"containers": [{"name": "c"}]}})
+        ),
         [
             "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]",
             "metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: non-functional in v1.16+; use the \"priorityClassName\" field instead",
