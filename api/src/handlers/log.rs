@@ -133,18 +133,15 @@ fn choose_container(pod: &Value, wanted: &str) -> Result<String, Status> {
         return Err(Status::bad_request(why));
     }
     match &*containers {
-        [only] if init.is_empty() => Ok((*only).to_owned()),
+        [only] => Ok((*only).to_owned()),
         [] => Err(Status::bad_request(format!("a container name must be specified for pod {}", meta::name(pod)))),
-        all => {
-            let mut why = format!(
+        _ => {
+            let all: Vec<&str> = init.into_iter().chain(containers).chain(ephemeral).collect();
+            Err(Status::bad_request(format!(
                 "a container name must be specified for pod {}, choose one of: [{}]",
                 meta::name(pod),
                 all.join(" ")
-            );
-            if !init.is_empty() {
-                let _ = write!(why, " or one of the init containers: [{}]", init.join(" "));
-            }
-            Err(Status::bad_request(why))
+            )))
         }
     }
 }
@@ -164,8 +161,11 @@ mod tests {
             "initContainers": [{"name": "i"}]}});
         assert_eq!(
             choose_container(&two, "").expect_err("ambiguous").message,
-            "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"
+            "a container name must be specified for pod p, choose one of: [i a b]"
         );
         assert_eq!(choose_container(&two, "i").expect("named"), "i");
+        let prepared = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}],
+            "initContainers": [{"name": "i"}]}});
+        assert_eq!(choose_container(&prepared, "").expect("init containers leave no doubt"), "a");
     }
 }

@@ -36,7 +36,7 @@ use e2e::containers_are_excused;
 
 type Scenario = (&'static str, fn(&Cluster) -> Result<()>);
 
-const SCENARIOS: [Scenario; 20] = [
+const SCENARIOS: [Scenario; 23] = [
     ("a Deployment serves pages", web::a_deployment_serves_pages),
     ("containers get what their pod asks for", materials::containers_get_what_their_pod_asks_for),
     ("what cannot be done is refused by name", materials::what_cannot_be_done_is_refused_by_name),
@@ -56,6 +56,9 @@ const SCENARIOS: [Scenario; 20] = [
     ("init containers are tried again", failures::init_containers_are_tried_again_or_end_the_pod),
     ("privileges are those of the pod", confinement::a_container_has_the_privileges_that_its_pod_says),
     ("new contents reach a running pod", updates::new_contents_reach_a_running_pod),
+    ("what comes is told", updates::what_comes_is_told_before_it_is_there),
+    ("another image, another container", updates::another_image_means_another_container),
+    ("a pod that is held back", updates::a_pod_that_is_held_back_keeps_what_was_told_of_its_end),
     ("a deletion by force", updates::a_pod_that_is_deleted_by_force_is_gone_at_once_and_its_container_soon),
 ];
 

@@ -7,6 +7,9 @@ use node_cri::{
 };
 use std::path::Path;
 
+/// The image as the pod named it when the container was made: a pod that names another one by now gets a new container.
+/// (Of what can change in a container nothing else needs one; the runtime's own words for an image may differ.)
+pub const IMAGE_ANNOTATION: &str = "raftsman.io/image";
 /// Longest host name (upstream cuts there, and drops a dot or dash at the cut).
 const HOSTNAME_BYTES_MAX: usize = 63;
 
@@ -61,6 +64,7 @@ pub fn container(pod: &Pod, container: &Container, attempt: u32) -> ContainerCon
         args: container.args.clone().unwrap_or_default(),
         working_dir: container.working_dir.clone().unwrap_or_default(),
         labels,
+        annotations: [(IMAGE_ANNOTATION.to_owned(), container.image.clone().unwrap_or_default())].into(),
         log_path: format!("{}/{attempt}.log", container.name),
         stdin: container.stdin.unwrap_or(false),
         stdin_once: container.stdin_once.unwrap_or(false),

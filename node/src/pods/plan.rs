@@ -1,6 +1,7 @@
 //! What a pod's desired and observed state ask for next. Pure.
 
 use super::backoff::Backoff;
+use super::config::IMAGE_ANNOTATION;
 use super::observed::{Observed, is_sidecar};
 use super::unsupported::{Refusal, unsupported};
 use jiff::Timestamp;
@@ -33,8 +34,8 @@ pub enum Action {
     Stop {
         /// Its id.
         id: String,
-        /// Why, for the event.
-        reason: String,
+        /// Why: the event's message.
+        message: String,
         /// A grace period other than the pod's.
         grace_seconds: Option<i64>,
     },
@@ -79,7 +80,7 @@ pub struct Health {
     pub failed: std::collections::BTreeMap<String, Failed>,
     /// Containers whose startup probe has not succeeded yet.
     pub starting: BTreeSet<String>,
-    /// Containers that their probes have just ended. Upstream decides on their successors before they have ended, by the
+    /// Containers that the agent has just ended to put others in their place. Upstream decides on their successors before they have ended, by the
     /// end before: a container that was healthy for a while starts again at once.
     pub replaced: BTreeSet<String>,
     /// The pod does not fit beside the others of the node.
@@ -115,12 +116,12 @@ pub fn plan(pod: &Pod, observed: &Observed, backoff: &Backoff, health: &Health, 
     }
     plan.look_again_seconds = deadline_seconds(pod, now);
     if observed.sandbox().is_none() {
-        if is_done(spec, observed) {
+        if is_done(spec, observed, health) {
             return plan;
         }
         for container in observed.running() {
-            let reason = "lost its sandbox".to_owned();
-            plan.actions.push(Action::Stop { id: container.id.clone(), reason, grace_seconds: None });
+            let message = format!("Stopping container {}", container.name);
+            plan.actions.push(Action::Stop { id: container.id.clone(), message, grace_seconds: None });
         }
         let attempt = observed.sandboxes.first().map_or(0, |sandbox| sandbox.attempt + 1);
         plan.actions.push(Action::CreateSandbox(attempt));
@@ -182,10 +183,12 @@ impl Look<'_> {
             return self.start(name, attempt, self.observed.newest(name));
         };
         match current.state {
+            ContainerState::Running if is_another(container, current) => {
+                self.stop(container, current, "definition changed", true, None);
+            }
             ContainerState::Running => {
                 if let Some(failed) = self.health.failed.get(name) {
-                    let (id, reason) = (current.id.clone(), failed.text.clone());
-                    self.plan.actions.push(Action::Stop { id, reason, grace_seconds: failed.grace_seconds });
+                    self.stop(container, current, &failed.text, policy != "Never", failed.grace_seconds);
                 }
             }
             // Made and never started: the agent was interrupted. It has not run, so its successor is no restart.
@@ -194,12 +197,33 @@ impl Look<'_> {
                 self.start(name, current.attempt, None);
             }
             ContainerState::Exited | ContainerState::Unknown => {
-                if policy == "Always" || (policy == "OnFailure" && current.exit_code != 0) {
+                let restarts = policy == "Always"
+                    || (policy == "OnFailure" && current.exit_code != 0)
+                    || is_superseded(container, current, &self.health.replaced);
+                if restarts {
                     let ends = usize::from(self.health.replaced.contains(name));
                     self.start(name, attempt, self.observed.all(name).nth(ends));
                 }
             }
         }
+    }
+
+    fn stop(
+        &mut self,
+        container: &Container,
+        current: &ContainerStatus,
+        why: &str,
+        restarts: bool,
+        grace_seconds: Option<i64>,
+    ) {
+        // Upstream says so of app containers only.
+        let (kind, then) = match (is_sidecar(container), restarts) {
+            (true, _) => ("Init container", ""),
+            (false, true) => ("Container", ", will be restarted"),
+            (false, false) => ("Container", ""),
+        };
+        let message = format!("{kind} {} {why}{then}", container.name);
+        self.plan.actions.push(Action::Stop { id: current.id.clone(), message, grace_seconds });
     }
 
     fn start(&mut self, name: &str, attempt: u32, last: Option<&ContainerStatus>) {
@@ -216,7 +240,7 @@ impl Look<'_> {
 
     /// Sidecars end when the containers that they serve have ended for good.
     fn stop_sidecars_of_a_finished_pod(&mut self) {
-        if !is_done(self.spec, self.observed) {
+        if !is_done(self.spec, self.observed, self.health) {
             return;
         }
         for sidecar in self.spec.init_containers.iter().flatten().filter(|container| is_sidecar(container)) {
@@ -241,11 +265,22 @@ impl Look<'_> {
     }
 }
 
+/// Whether a container was made before the pod named another image for it.
+fn is_another(container: &Container, made: &ContainerStatus) -> bool {
+    made.annotations.get(IMAGE_ANNOTATION).is_some_and(|image| container.image.as_ref() != Some(image))
+}
+
+/// Whether a container was ended for one with another image, which comes whatever the restart policy.
+fn is_superseded(container: &Container, ended: &ContainerStatus, replaced: &BTreeSet<String>) -> bool {
+    replaced.contains(&container.name) && is_another(container, ended)
+}
+
 /// Whether the pod's containers have ended and none will be started again.
-pub fn is_done(spec: &PodSpec, observed: &Observed) -> bool {
+pub fn is_done(spec: &PodSpec, observed: &Observed, health: &Health) -> bool {
     let exit_code = |container: &Container| {
         let newest = observed.newest(&container.name)?;
-        (newest.state == ContainerState::Exited).then_some(newest.exit_code)
+        let has_ended = newest.state == ContainerState::Exited && !is_superseded(container, newest, &health.replaced);
+        has_ended.then_some(newest.exit_code)
     };
     let mut init = spec.init_containers.iter().flatten().filter(|container| !is_sidecar(container));
     init.any(|container| {

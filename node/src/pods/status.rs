@@ -230,7 +230,7 @@ impl Look<'_> {
         if self.plan.failure.is_some() {
             return "Failed";
         }
-        if is_done(self.spec, self.observed) {
+        if is_done(self.spec, self.observed, self.health) {
             let ok = |name: &str| self.observed.newest(name).is_some_and(|newest| newest.exit_code == 0);
             return if self.spec.containers.iter().all(|container| ok(&container.name)) {
                 "Succeeded"

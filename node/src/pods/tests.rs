@@ -1,6 +1,7 @@
 //! Tables of the plan, and stories over the fake runtime.
 
 use super::backoff::Backoff;
+use super::config;
 use super::observed::Observed;
 use super::plan::{self, Action, Health};
 use super::status;
@@ -115,7 +116,7 @@ fn a_containers_own_restart_policy_wins_over_the_pods() {
     check(never, true, "c:0:exited=0", "start c#1");
     let init = json!({"initContainers": [{"name": "i", "restartPolicy": "Never"}]});
     check(init.clone(), true, "i:0:exited=1", "");
-    assert!(plan::is_done(&pod(init).spec.unwrap(), &observed(true, "i:0:exited=1")));
+    assert!(plan::is_done(&pod(init).spec.unwrap(), &observed(true, "i:0:exited=1"), &Health::default()));
 }
 
 #[test]
@@ -192,6 +193,47 @@ fn a_container_that_its_probe_ended_backs_off_by_the_end_before() {
     backoff.restarted("c", ended(12), ended(12));
     assert_eq!(after(&backoff, two, &replaced), Some(Some(ended(12))), "ten seconds are over since the end before");
     assert_eq!(after(&backoff, two, &Health::default()), None, "a container that ended by itself waits");
+}
+
+#[test]
+fn a_container_whose_image_changes_is_replaced_whatever_the_restart_policy() {
+    let (pod, none) = (pod(json!({"restartPolicy": "Never"})), Backoff::default());
+    let made_of = |image: &str, containers: &str| {
+        let mut observed = observed(true, containers);
+        let annotation = (config::IMAGE_ANNOTATION.to_owned(), image.to_owned());
+        observed.containers[0].annotations = [annotation].into();
+        observed
+    };
+    let decide = |observed: &Observed, health: &Health| plan::plan(&pod, observed, &none, health, now());
+    assert!(decide(&made_of("web", "c:0:running"), &Health::default()).actions.is_empty());
+    let message = "Container c definition changed, will be restarted".to_owned();
+    let stop = Action::Stop { id: "c:0:running".to_owned(), message, grace_seconds: None };
+    assert_eq!(decide(&made_of("old", "c:0:running"), &Health::default()).actions, [stop]);
+    let replaced = Health { replaced: ["c".to_owned()].into(), ..Health::default() };
+    let ended = made_of("old", "c:0:exited=137");
+    let plan = decide(&ended, &replaced);
+    assert_eq!(describe(&plan.actions), "start c#1");
+    let status = status::status(&pod, &ended, &plan, &replaced, &status::Context::default(), now());
+    assert_eq!(status["phase"], "Running");
+    assert_eq!(describe(&decide(&ended, &Health::default()).actions), "stop pod", "one that ended by itself has ended");
+}
+
+#[test]
+fn a_container_that_fails_its_probe_is_said_to_be_restarted_only_if_it_is() {
+    let failed = plan::Failed { text: "failed liveness probe".to_owned(), grace_seconds: Some(3) };
+    let words = |spec: Value, name: &str| {
+        let health = Health { failed: [(name.to_owned(), failed.clone())].into(), ..Health::default() };
+        let observed = observed(true, "s:0:running c:0:running");
+        let plan = plan::plan(&pod(spec), &observed, &Backoff::default(), &health, now());
+        plan.actions.into_iter().find_map(|action| match action {
+            Action::Stop { message, grace_seconds: Some(3), .. } => Some(message),
+            _ => None,
+        })
+    };
+    assert_eq!(words(json!({}), "c").unwrap(), "Container c failed liveness probe, will be restarted");
+    assert_eq!(words(json!({"restartPolicy": "Never"}), "c").unwrap(), "Container c failed liveness probe");
+    let sidecar = json!({"initContainers": [{"name": "s", "restartPolicy": "Always"}]});
+    assert_eq!(words(sidecar, "s").unwrap(), "Init container s failed liveness probe");
 }
 
 #[test]

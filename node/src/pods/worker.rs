@@ -170,12 +170,20 @@ impl Worker {
         self.tell_failure(pod, &plan);
         let mut acted = false;
         let creates = |action: &Action| matches!(action, Action::CreateSandbox(_) | Action::Start { .. });
+        if plan.actions.iter().any(creates) && self.shared.materials.is_some() {
+            // A start can take long: images are fetched, volumes made. Simulated ones are told of when they run.
+            self.report(pod, &observed, &plan, now).await?;
+        }
         if plan.actions.iter().any(creates) || self.volumes.is_made() {
             self.ensure_volumes(pod, &observed, &plan, now).await?;
         }
         for action in &plan.actions {
             if *action == Action::Finish {
-                self.report(pod, &observed, &plan, now).await?;
+                // Told once, while something is left of it: a finalizer may hold the pod back for long. Of a pod whose
+                // containers never were there is no end to tell.
+                if !observed.containers.is_empty() {
+                    self.report(pod, &observed, &plan, now).await?;
+                }
                 return self.finish(pod, &observed).await;
             }
             let of_failure = plan.failure.as_ref().and_then(|failure| failure.grace_seconds);
@@ -223,11 +231,10 @@ impl Worker {
                 Ok(true)
             }
             Action::Start { name, attempt, after } => self.start(pod, observed, name, *attempt, *after).await,
-            Action::Stop { id, reason, grace_seconds } => {
+            Action::Stop { id, message, grace_seconds } => {
                 let Some(one) = observed.containers.iter().find(|one| one.id == *id) else { return Ok(false) };
                 if !self.stopping.contains(id) {
-                    let message = format!("Container {} {reason}, will be restarted", one.name);
-                    self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message);
+                    self.shared.recorder.pod(pod, Some(&one.name), false, "Killing", message.clone());
                     self.health.replaced.insert(one.name.clone());
                 }
                 self.stop(pod, observed, &[(one, grace(pod, *grace_seconds))]).await

@@ -1,4 +1,4 @@
-//! Changes that reach a running pod: new contents of its volumes, and its end by force.
+//! Changes that reach a pod: what is told of its start, new contents of its volumes, another image, and its end.
 
 use crate::cluster::{Cluster, IMAGE};
 use anyhow::{Result, ensure};
@@ -76,11 +76,86 @@ spec:
     ensure!(out.starts_with(wanted), "{out}");
     let gone = cluster.shell("kubectl get pod forced 2>&1; true")?;
     ensure!(gone == "Error from server (NotFound): pods \"forced\" not found\n", "{gone}");
-    let left = format!(
-        "ctr -a {} -n k8s.io containers ls -q 'labels.\"io.kubernetes.pod.uid\"=={uid}'",
-        cluster.socket().display()
-    );
-    cluster.until(&left, "")?;
+    cluster.until(&containers_of(cluster, &uid), "")?;
     let folder = cluster.path("data/node/pods").join(&uid);
     cluster.until_some("true", |_| (!folder.exists()).then_some(()))
+}
+
+pub(crate) fn what_comes_is_told_before_it_is_there(cluster: &Cluster) -> Result<()> {
+    let seen = cluster.path("told");
+    cluster.shell(&format!(
+        "timeout 90 kubectl get pods --field-selector metadata.name=told -w --no-headers >{0} 2>/dev/null </dev/null &
+        kubectl apply -f - <<'END'
+apiVersion: v1
+kind: Pod
+metadata: {{name: told}}
+spec:
+  restartPolicy: Never
+  initContainers: [{{name: i, image: {IMAGE}, command: [/bin/sh, -c, 'busybox sleep 1']}}]
+  containers: [{{name: c, image: {IMAGE}, command: [/bin/sh, -c, 'busybox sleep 1']}}]
+END
+        for turn in $(seq 300); do grep -q Completed {0} && break; sleep 0.2; done; kill %1",
+        seen.display()
+    ))?;
+    let lines = cluster.shell(&format!("awk '{{print $3}}' {} | uniq", seen.display()))?;
+    ensure!(lines == "Pending\nInit:0/1\nPodInitializing\nRunning\nCompleted\n", "{lines}");
+    cluster.shell("kubectl delete pod told --now").map(drop)
+}
+
+pub(crate) fn another_image_means_another_container(cluster: &Cluster) -> Result<()> {
+    cluster.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: renewed}}
+spec:
+  terminationGracePeriodSeconds: 1
+  restartPolicy: Never
+  containers: [{{name: c, image: {IMAGE}, command: [/bin/sh, -c, "busybox sleep 3600"]}}]
+"#
+    ))?;
+    cluster.shell("kubectl wait --for=condition=Ready --timeout=90s pod/renewed")?;
+    // The image of the sandboxes is there, and has no shell.
+    cluster.shell("kubectl set image pod/renewed c=raftsman.local/pause:1")?;
+    let state = "kubectl get pod renewed -o jsonpath='{.status.phase} {.status.containerStatuses[0].restartCount} \
+        {.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].lastState.terminated.exitCode}'";
+    cluster.until(state, "Failed 1 StartError 137")?;
+    let event = "kubectl get events --field-selector involvedObject.name=renewed,reason=Killing";
+    cluster.until_holds(event, "Container c definition changed, will be restarted")?;
+    cluster.shell("kubectl delete pod renewed --now").map(drop)
+}
+
+pub(crate) fn a_pod_that_is_held_back_keeps_what_was_told_of_its_end(cluster: &Cluster) -> Result<()> {
+    cluster.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: held, finalizers: [example.com/hold]}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{{name: c, image: {IMAGE}, command: [/bin/sh, -c, "busybox sleep 3600"]}}]
+"#
+    ))?;
+    cluster
+        .shell("kubectl wait --for=condition=Ready --timeout=90s pod/held && kubectl delete pod held --wait=false")?;
+    let state =
+        "kubectl get pod held -o jsonpath='{.status.phase} {.status.containerStatuses[0].state.terminated.exitCode}'";
+    cluster.until(state, "Failed 137")?;
+    let uid = cluster.shell("kubectl get pod held -o jsonpath='{.metadata.uid}'")?;
+    cluster.until(&containers_of(cluster, &uid), "")?;
+    cluster.shell("kubectl label pod held seen=again")?;
+    let status = "kubectl get pod held -o jsonpath='{.status.containerStatuses[0].state}'";
+    for _ in 0..3 {
+        let told = cluster.shell(status)?;
+        ensure!(told.contains("\"exitCode\":137"), "{told}");
+        cluster.shell("kubectl get --raw '/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=1' >/dev/null")?;
+    }
+    cluster.shell("kubectl patch pod held --type=merge -p '{\"metadata\":{\"finalizers\":null}}'")?;
+    cluster.until("kubectl get pods --no-headers 2>/dev/null | grep -c held; true", "0\n")
+}
+
+/// The command that prints the runtime's containers of a pod.
+fn containers_of(cluster: &Cluster, uid: &str) -> String {
+    let socket = cluster.socket();
+    format!("ctr -a {} -n k8s.io containers ls -q 'labels.\"io.kubernetes.pod.uid\"=={uid}'", socket.display())
 }
