@@ -9,6 +9,7 @@
 mod conform;
 mod decode;
 mod facts;
+mod go_types;
 mod internal;
 pub mod openapi;
 pub mod openapi_v2;

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::{Definition, Field, Scalar, Schema, Shape};
+use super::{Definition, Field, Scalar, Schema, Shape, go_types};
 use crate::quantity::Quantity;
 use crate::time::{self, Layout};
 use crate::value::type_of;
@@ -73,6 +73,16 @@ impl At<'_> {
             Step::Index(index) => path.push_str(&format!("[{index}]")),
         }
         path
+    }
+
+    /// The name that the type of the value has in Go, where it has one of its own: that of a field, an item, an entry.
+    fn named_type(&self) -> Option<&'static str> {
+        let of_parent = || self.parent.and_then(At::named_type);
+        match self.step {
+            Step::Field(name, owner) => go_types::named(owner, name),
+            Step::Index(_) => of_parent()?.strip_prefix("[]"),
+            Step::Key(_) => of_parent()?.strip_prefix("map[string]"),
+        }
     }
 
     /// As Go's type errors write it: fields of structs only, behind the innermost struct's name. A field of an embedded
@@ -232,7 +242,7 @@ impl Walk {
             (Shape::Int32 | Shape::Int64, Value::Number(number)) => format!("number {number}"),
             _ => type_of(value).to_string(),
         };
-        let (place, expected) = (at.go_field(), self.go_type(field));
+        let (place, expected) = (at.go_field(), at.named_type().map_or_else(|| self.go_type(field), str::to_owned));
         format!("json: cannot unmarshal {found} into Go struct field {place} of type {expected}")
     }
 

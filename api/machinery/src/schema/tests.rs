@@ -50,6 +50,24 @@ fn wrong_types_are_refused_in_the_words_of_go() {
             "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
         ),
         (
+            pod(json!({"containers": [{"imagePullPolicy": 5}]})),
+            "json: cannot unmarshal number into Go struct field Container.spec.containers.imagePullPolicy of type v1.PullPolicy",
+        ),
+        (
+            pod(json!({"containers": [{"securityContext": {"capabilities": {"add": [5]}}}]})),
+            "json: cannot unmarshal number into Go struct field Capabilities.spec.containers.securityContext.capabilities.add \
+             of type v1.Capability",
+        ),
+        (
+            pod(json!({"containers": [{"resources": {"limits": "1"}}]})),
+            "json: cannot unmarshal string into Go struct field ResourceRequirements.spec.containers.resources.limits of type \
+             v1.ResourceList",
+        ),
+        (
+            conform("authorization.k8s.io", "SubjectAccessReview", json!({"spec": {"extra": {"a": "b"}}})).unwrap_err(),
+            "json: cannot unmarshal string into Go struct field SubjectAccessReviewSpec.spec.extra of type v1.ExtraValue",
+        ),
+        (
             pod(json!({"containers": [{"ports": [{"containerPort": "80"}]}]})),
             "json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",
         ),
