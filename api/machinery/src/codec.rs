@@ -1,9 +1,9 @@
 //! The one decoder and encoder of objects.
 //!
 //! Everything that turns bytes into a [`Value`] goes through [`decode`], which counts ([`decodes`]), so that a test can
-//! prove that reading a stored object parses nothing. Nesting is bounded, YAML aliases are refused, what is not UTF-8 in
-//! JSON is replaced as Go replaces it, and duplicate fields are reported for strict field validation. Error texts are upstream's where upstream
-//! has one: Go's `encoding/json` for syntax, go-yaml for duplicates.
+//! prove that reading a stored object parses nothing. Nesting is bounded, what YAML aliases repeat too, what is
+//! not UTF-8 in JSON is replaced as Go replaces it, and duplicate fields are reported for strict field validation. Error
+//! texts are upstream's where upstream has one: Go's `encoding/json` for syntax, go-yaml for duplicates.
 //!
 //! Not here: types. A [`Value`] that came out of this module is any JSON; [`crate::schema`] knows what it may be.
 

@@ -65,12 +65,13 @@ impl Authenticator {
     }
 }
 
-/// The token of `Authorization: Bearer TOKEN`; headers of other kinds are nobody's.
+/// The token of `Authorization: Bearer TOKEN`: what is between the first space and the next. Headers of other kinds are
+/// nobody's, and so is a token that a second space comes before.
 fn bearer_token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.trim().split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+    let mut parts = value.trim().split(' ');
+    let is_bearer = parts.next()?.eq_ignore_ascii_case("bearer");
+    parts.next().filter(|token| is_bearer && !token.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -86,7 +87,9 @@ mod tests {
             bearer_token(&headers)
         };
         assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
-        assert_eq!(token("bearer  abc ").as_deref(), Some("abc"));
+        assert_eq!(token(" bearer abc ").as_deref(), Some("abc"));
+        assert_eq!(token("Bearer abc d").as_deref(), Some("abc"));
+        assert_eq!(token("Bearer  abc"), None);
         assert_eq!(token("Bearer "), None);
         assert_eq!(token("Basic abc"), None);
         assert_eq!(bearer_token(&HeaderMap::new()), None);

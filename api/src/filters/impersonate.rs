@@ -50,7 +50,6 @@ impl Wanted {
     fn take(headers: &mut HeaderMap) -> Result<Self, Status> {
         let mut wanted = Self::default();
         let mut parts = 0;
-        let mut others = false;
         for (name, value) in &*headers {
             let name = name.as_str();
             if !name.starts_with("impersonate-") {
@@ -59,7 +58,6 @@ impl Wanted {
             let text =
                 value.to_str().map_err(|_| Status::bad_request("impersonation headers must be text"))?.to_owned();
             parts += 1;
-            others |= name != USER.as_str();
             if name == USER.as_str() {
                 wanted.name = text;
             } else if name == UID.as_str() {
@@ -79,7 +77,8 @@ impl Wanted {
         if parts > PARTS_MAX {
             return Err(Status::bad_request("too many impersonation headers"));
         }
-        if wanted.name.is_empty() && others {
+        let is_more_than_a_name = !wanted.uid.is_empty() || !wanted.groups.is_empty() || !wanted.extra.is_empty();
+        if wanted.name.is_empty() && is_more_than_a_name {
             return Err(Status::bad_request(wanted.without_name()));
         }
         Ok(wanted)
@@ -222,6 +221,7 @@ mod tests {
                 format!(r#"requested &user.DefaultInfo{{Name:"", {want}}} without impersonating a user name"#);
             assert_eq!((status.code, status.message), (400, message));
         }
+        assert_eq!(ask(op(), &[("impersonate-mood", "good")]).expect("a header like others").name, "op");
     }
 
     // proves: SE-09
