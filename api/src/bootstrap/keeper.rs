@@ -2,7 +2,7 @@
 
 use super::hooks::{Hook, Hooks};
 use super::identity::{self, Identity};
-use super::{Bootstrap, client_ca, namespaces, server, service, token_tracking};
+use super::{Bootstrap, client_ca, is_transient, namespaces, server, service, token_tracking};
 use crate::registry::Registry;
 use crate::registry::alloc::repair::Repair;
 use api_machinery::status::Status;
@@ -86,10 +86,15 @@ impl Keeper {
         }
     }
 
+    /// A refusal would be the same at the next look, and the server serves all the same: only a store that does not answer
+    /// keeps it from being ready.
     fn note(&self, hook: Hook, outcome: Result<(), Status>) {
-        match outcome {
-            Ok(()) => self.hooks.finish(hook),
-            Err(status) => tracing::warn!(error = %status, hook = hook.name(), "keeping the system objects"),
+        let is_over = outcome.as_ref().err().is_none_or(|status| !is_transient(status));
+        if let Err(status) = outcome {
+            tracing::warn!(error = %status, hook = hook.name(), "keeping the system objects");
+        }
+        if is_over {
+            self.hooks.finish(hook);
         }
     }
 }

@@ -1,6 +1,9 @@
 use crate::auth::UserInfo;
 use crate::auth::authz::Authorizer;
 use crate::auth::user::MASTERS;
+use crate::bootstrap::Keeper;
+use crate::bootstrap::hooks::{Hook, Hooks};
+use crate::bootstrap::identity::Identity;
 use crate::registry::options::DeleteOptions;
 use crate::registry::{Cx, Part, Registry, Settings};
 use api_machinery::status::Status;
@@ -9,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store_client::MemoryStore;
+use tokio_util::sync::CancellationToken;
 
 /// The services of a cluster with as many addresses as its range has; the first is that of `kubernetes`.
 struct Services {
@@ -249,4 +253,21 @@ async fn a_server_that_died_between_claim_and_service_or_is_about_to_write_it_st
     let found = store.get(kind.scope("default"), "kubernetes", api_storage::ReadRevision::Consistent).await;
     let service = found.expect("it is there").decode().expect("an object");
     assert_eq!(service["spec"]["clusterIP"], first.to_string());
+}
+
+#[tokio::test]
+async fn a_server_is_ready_although_the_address_of_its_service_is_somebody_elses() {
+    let services = Services::empty("10.96.0.0/30");
+    let registry = Arc::new(services.registry);
+    registry.addresses().claim(registry.addresses().first(), "default/kubernetes", false).await.expect("free");
+    crate::bootstrap::run(&registry, None).await.expect("the start goes on");
+    let hooks = Hooks::default();
+    let identity = Identity::new("host", None);
+    let keeper = Keeper { registry, advertise: None, client_ca: Vec::new(), identity, hooks: hooks.clone() };
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let Ok(()) = keeper.run(stop).await;
+    for hook in Hook::ALL.into_iter().filter(|hook| !matches!(hook, Hook::Roles | Hook::PriorityClasses)) {
+        assert!(hooks.has_finished(hook), "{}", hook.name());
+    }
 }
