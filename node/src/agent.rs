@@ -1,6 +1,7 @@
 //! The agent of one node: its heartbeat, its watch of pods, and a worker a pod.
 
 use crate::events::Recorder;
+use crate::logs::rotation;
 use crate::materials::Materials;
 use crate::node::heartbeat::Heartbeat;
 use crate::node::object::Machine;
@@ -25,6 +26,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 const HEARTBEAT: TaskKind = TaskKind { name: "node heartbeat", on_error: OnError::ShutDown };
+const LOGS: TaskKind = TaskKind { name: "log rotation", on_error: OnError::ShutDown };
 const NODE: TaskKind = TaskKind { name: "node watch", on_error: OnError::ShutDown };
 const PODS: TaskKind = TaskKind { name: "node pods", on_error: OnError::ShutDown };
 const WORKER: TaskKind = TaskKind { name: "pod worker", on_error: OnError::Log };
@@ -81,6 +83,17 @@ pub async fn start(
         heartbeat.run(first_delay, token).await;
         Ok::<(), Infallible>(())
     });
+    if let Some(real) = &options.real {
+        let rotation = rotation::run(real.root.clone(), Arc::clone(&runtime));
+        let token = supervisor.token().clone();
+        supervisor.spawn(LOGS, async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = rotation => {}
+            }
+            Ok::<(), Infallible>(())
+        });
+    }
     let materials =
         options.real.clone().map(|real| Arc::new(Materials::new(client.clone(), Arc::clone(&options), real)));
     let shared = Arc::new(Shared {

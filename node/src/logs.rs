@@ -2,6 +2,7 @@
 //!
 //! [`Filter`] decides what of a line is shown (pure); [`stream`] reads a file, and waits for more when asked to.
 
+pub mod rotation;
 mod told;
 
 use bytes::Bytes;
@@ -109,6 +110,7 @@ where
         filter: Filter::new(&wish),
         follow: wish.follow,
         is_last_look: false,
+        is_moved: false,
     };
     let start = (reader, is_running);
     Ok(futures::stream::try_unfold(start, |(mut reader, is_running)| async move {
@@ -162,10 +164,12 @@ struct Reader {
     filter: Filter,
     follow: bool,
     is_last_look: bool,
+    /// The path leads to another file: the runtime writes no more to this one.
+    is_moved: bool,
 }
 
 impl Reader {
-    /// Opens the file that is at the path now, if it is another one.
+    /// Opens the file that is at the path now, if it is another one and this one was read to its end since.
     async fn rotate(&mut self) -> io::Result<bool> {
         let now = match inode(&self.path).await {
             Ok(now) => now,
@@ -175,8 +179,12 @@ impl Reader {
         if self.file.get_ref().metadata().await?.ino() == now {
             return Ok(false);
         }
-        self.file = BufReader::new(File::open(&self.path).await?);
-        self.line.clear();
+        if std::mem::replace(&mut self.is_moved, false) {
+            self.file = BufReader::new(File::open(&self.path).await?);
+            self.line.clear();
+        } else {
+            self.is_moved = true;
+        }
         Ok(true)
     }
 }

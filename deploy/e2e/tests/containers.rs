@@ -36,7 +36,7 @@ use e2e::containers_are_excused;
 
 type Scenario = (&'static str, fn(&Cluster) -> Result<()>);
 
-const SCENARIOS: [Scenario; 23] = [
+const SCENARIOS: [Scenario; 24] = [
     ("a Deployment serves pages", web::a_deployment_serves_pages),
     ("containers get what their pod asks for", materials::containers_get_what_their_pod_asks_for),
     ("what cannot be done is refused by name", materials::what_cannot_be_done_is_refused_by_name),
@@ -48,6 +48,7 @@ const SCENARIOS: [Scenario; 23] = [
     ("hooks run after the start and before the stop", hooks::hooks_run_after_the_start_and_before_the_stop),
     ("a pod gets its grace period and no more", hooks::a_pod_gets_its_grace_period_and_no_more),
     ("logs are shown as asked for", logs::logs_are_shown_as_asked_for),
+    ("a long log is rotated", logs::a_long_log_is_rotated_and_followed),
     ("probes ask over gRPC and HTTPS", probes::probes_ask_over_grpc_and_https),
     ("an image that cannot be had is told", images::an_image_that_cannot_be_had_is_told_as_upstream_does),
     ("a container that cannot be made says why", failures::a_container_that_cannot_be_made_or_started_says_why),

@@ -246,6 +246,11 @@ impl Runtime for Client {
         Ok(used.unwrap_or_default().value)
     }
 
+    async fn reopen_container_log(&self, id: &str) -> Result<()> {
+        let request = proto::ReopenContainerLogRequest { container_id: id.to_owned() };
+        self.runtime().reopen_container_log(call(request, CALL_TIMEOUT)).await.map(drop).map_err(error)
+    }
+
     async fn log(&self, id: &str) -> Result<String> {
         Err(Error::new(ErrorKind::Other, format!("the log of container {id:?} is a file")))
     }

@@ -258,6 +258,11 @@ impl Runtime for FakeRuntime {
         Ok(0)
     }
 
+    /// There are no files.
+    async fn reopen_container_log(&self, _id: &str) -> Result<()> {
+        Ok(())
+    }
+
     async fn log(&self, id: &str) -> Result<String> {
         let mut state = self.state.lock();
         let container = state.containers.get_mut(id).ok_or_else(|| not_found("container", id))?;

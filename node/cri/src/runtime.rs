@@ -85,6 +85,8 @@ pub trait Runtime: Send + Sync + 'static {
     async fn writable_layer_bytes(&self, id: &str) -> Result<u64>;
     /// The log of a container, of a runtime that writes no files: lines of the runtime interface's format.
     async fn log(&self, id: &str) -> Result<String>;
+    /// Makes the runtime go on in a new file where a running container's log was moved away.
+    async fn reopen_container_log(&self, id: &str) -> Result<()>;
     /// Fetches an image; returns its reference.
     async fn pull_image(&self, image: &str, credentials: Option<&Credentials>) -> Result<String>;
     /// The images that are here.

@@ -140,7 +140,7 @@ impl Materials {
 
 fn remove_others(root: &Path, known: &BTreeSet<String>) -> io::Result<()> {
     let mut outcome = Ok(());
-    for parent in [pod_folder(root, ""), root.join("logs")] {
+    for parent in [pod_folder(root, ""), root.join(config::LOGS)] {
         for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             // Folders of logs are called NAMESPACE_NAME_UID.

@@ -44,12 +44,15 @@ pub fn sandbox(pod: &Pod, attempt: u32, log_directory: String) -> SandboxConfig 
     }
 }
 
+/// The folder of all logs, below the agent's.
+pub const LOGS: &str = "logs";
+
 /// The folder of a pod's logs, `logs/NAMESPACE_NAME_UID` below `root`; a container's are in `CONTAINER/ATTEMPT.log`.
 pub fn log_directory(root: &Path, pod: &Pod) -> String {
     let meta = &pod.metadata;
     let [namespace, name, uid] =
         [&meta.namespace, &meta.name, &meta.uid].map(|text| text.as_deref().unwrap_or_default());
-    root.join("logs").join(format!("{namespace}_{name}_{uid}")).display().to_string()
+    root.join(LOGS).join(format!("{namespace}_{name}_{uid}")).display().to_string()
 }
 
 /// What a container of the pod is made from, without what must be fetched or mounted first.

@@ -88,3 +88,34 @@ spec:
     }
     cluster.shell("kubectl delete pod silent --now").map(drop)
 }
+
+pub(crate) fn a_long_log_is_rotated_and_followed(cluster: &Cluster) -> Result<()> {
+    let folder = cluster.shared("rotated")?;
+    // 12 MiB of lines, and once they are rotated one more.
+    cluster.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: chatty}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: c
+    image: {IMAGE}
+    command: [/bin/sh, -c]
+    args: ["busybox yes 0123456789012345678901234567890123456789012345678901234567890123456789 | busybox head -c 9000000; until busybox test -f /shared/go; do busybox sleep 0.2; done; echo after"]
+    volumeMounts: [{{name: shared, mountPath: /shared}}]
+  volumes: [{{name: shared, hostPath: {{path: {}}}}}]
+"#,
+        folder.display()
+    ))?;
+    let logs =
+        format!("ls {}/default_chatty_*/c | sed 's/[0-9]*-[0-9]*$/TIME/'", cluster.path("data/node/logs").display());
+    cluster.until(&logs, "0.log\n0.log.TIME\n")?;
+    let go = folder.join("go");
+    let followed = cluster.shell(&format!("(sleep 1; touch {}) & kubectl logs chatty -f", go.display()))?;
+    ensure!(followed == "after\n", "{followed:?}");
+    ensure!(cluster.shell("kubectl logs chatty")? == "after\n", "only what was written since");
+    cluster.shell("kubectl delete pod chatty --now").map(drop)
+}

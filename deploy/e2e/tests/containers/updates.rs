@@ -82,20 +82,25 @@ spec:
 }
 
 pub(crate) fn what_comes_is_told_before_it_is_there(cluster: &Cluster) -> Result<()> {
-    let seen = cluster.path("told");
+    let (folder, seen) = (cluster.shared("told")?, cluster.path("told"));
+    let wait = "until busybox test -f /shared/go; do busybox sleep 0.2; done";
     cluster.shell(&format!(
-        "timeout 90 kubectl get pods --field-selector metadata.name=told -w --no-headers >{0} 2>/dev/null </dev/null &
+        "timeout 90 kubectl get pods --field-selector metadata.name=told -w --no-headers >{seen} 2>/dev/null </dev/null &
         kubectl apply -f - <<'END'
 apiVersion: v1
 kind: Pod
 metadata: {{name: told}}
 spec:
   restartPolicy: Never
+  volumes: [{{name: shared, hostPath: {{path: {folder}}}}}]
   initContainers: [{{name: i, image: {IMAGE}, command: [/bin/sh, -c, 'busybox sleep 1']}}]
-  containers: [{{name: c, image: {IMAGE}, command: [/bin/sh, -c, 'busybox sleep 1']}}]
+  containers:
+  - {{name: c, image: {IMAGE}, command: [/bin/sh, -c, '{wait}'], volumeMounts: [{{name: shared, mountPath: /shared}}]}}
 END
-        for turn in $(seq 300); do grep -q Completed {0} && break; sleep 0.2; done; kill %1",
-        seen.display()
+        seen() {{ for turn in $(seq 300); do grep -q \"$1\" {seen} && break; sleep 0.2; done }}
+        seen Running; touch {folder}/go; seen Completed; kill %1",
+        seen = seen.display(),
+        folder = folder.display(),
     ))?;
     let lines = cluster.shell(&format!("awk '{{print $3}}' {} | uniq", seen.display()))?;
     ensure!(lines == "Pending\nInit:0/1\nPodInitializing\nRunning\nCompleted\n", "{lines}");
